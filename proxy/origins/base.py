@@ -1,0 +1,109 @@
+"""What an origin is: one operation, `open`, and what it gives.
+
+Everything between a store and a plan keeps this interface, so that layers (a cache, a check, a
+limit) can be added, removed and reordered in one line of `proxy.assembly`.
+
+A key is the object's name as text: UTF-8, no leading slash (unless the name has one), already
+percent-decoded once. Origins decide nothing about HTTP: they raise faults of `proxy.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.semantics.ranges import ByteRange
+from proxy.semantics.representation import Representation, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What the caller means to read first, so that a store can open and read in one request.
+
+    It is a hint: the answer's `representation` and every later `read` are right whatever it said.
+
+    Attributes:
+        body: false when no byte is likely to be read (HEAD, revalidation).
+        first: the first range that will be read, or None for the whole.
+    """
+
+    body: bool = True
+    first: ByteRange | None = None
+
+
+WHOLE = Want()
+NO_BODY = Want(body=False)
+
+
+class OpenObject(Protocol):
+    """One version of one object, held open. Whoever opened it calls `aclose`, always."""
+
+    @property
+    def representation(self) -> Representation:
+        """What the store says of this version."""
+        ...
+
+    def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        """The span's bytes, in order, in buffers of the origin's choice, none of them empty.
+
+        Gives exactly `span.length` bytes of this very version, or raises an `OriginFault`
+        (`ObjectChanged` when the version is gone). The caller iterates under
+        `contextlib.aclosing`, since only that returns a connection at once when it stops early.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what the object holds. Safe to call twice, and while cancelled."""
+        ...
+
+
+class Origin(Protocol):
+    """A store of objects."""
+
+    async def start(self) -> None:
+        """Makes ready and checks that the store is there; raises `StartError` in one clear line."""
+        ...
+
+    async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
+        """Opens the current version of `key`; raises `NotFound` or another `Fault`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back all connections and tasks. Objects still open must have been closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of a listing: an object, or (with a trailing "/") a common prefix.
+
+    Attributes:
+        name: the last part of its key, below the prefix that was listed.
+        size: bytes, or None for a prefix.
+        last_modified: seconds since the epoch (UTC), or None.
+    """
+
+    name: str
+    size: int | None = None
+    last_modified: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing. `after` continues it: the cursor for the next page, or None at the end."""
+
+    entries: tuple[Entry, ...]
+    after: str | None = None
+
+
+class Lister(Protocol):
+    """An origin that can also list."""
+
+    async def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
+        """One page of what lies directly below `prefix` ("" or ending in "/").
+
+        At most `limit` entries, in an order that stays the same from page to page. An empty
+        page for a prefix below which nothing lies; raises a `Fault` as `open` does.
+        """
+        ...

@@ -1,0 +1,70 @@
+"""What a store knows of one version of one object: the values that the HTTP rules work on.
+
+Nothing here reads bytes. A `Representation` is immutable: another version is another value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.semantics.etags import EntityTag
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive bytes of a representation, from `start` up to and without `stop` (in bytes)."""
+
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """How many bytes the span holds."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A checksum the store keeps of an object.
+
+    Attributes:
+        algorithm: "crc64nvme", "crc32c", "crc32", "sha256", "sha1" or "md5".
+        value: the raw digest, not its base64 or hexadecimal form.
+        composite: true where it is a checksum of the parts' checksums (S3's COMPOSITE).
+        parts: how many parts a composite one was made of, if the store says.
+    """
+
+    algorithm: Literal["crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5"]
+    value: bytes
+    composite: bool = False
+    parts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One version of one object, as RFC 9110 §3.2 uses the word.
+
+    Attributes:
+        size: its length in bytes.
+        etag: its validator, or None where the store gives none.
+        last_modified: seconds since the epoch (UTC), or None.
+        media_type: the Content-Type to answer with, or None if neither store nor name tells.
+        content_encoding, content_language, content_disposition, cache_control, expires: the
+            store's own field values, untouched, or None. They are not yet safe to send:
+            `proxy.semantics.fields` decides that.
+        checksums: what the store promises of the bytes.
+        version: the store's version id, where it has one.
+    """
+
+    size: int
+    etag: EntityTag | None = None
+    last_modified: int | None = None
+    media_type: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    content_disposition: str | None = None
+    cache_control: str | None = None
+    expires: str | None = None
+    checksums: tuple[Checksum, ...] = ()
+    version: str | None = None
