@@ -91,7 +91,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a listing. `after` continues it: the cursor for the next page, or None at the end."""
+    """A part of a listing. `after` is the cursor of the next page, or None at the end."""
 
     entries: tuple[Entry, ...]
     after: str | None = None
