@@ -1,0 +1,107 @@
+"""nginx, as the measure of speed and as a plain second server: a directory, or a proxy_pass."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers.process import (
+    Process,
+    free_ports,
+    listens,
+    program,
+    with_retries,
+    work_directory,
+)
+
+_CONFIGURATION = """
+daemon off;
+worker_processes 1;
+{user}
+pid {work}/pid;
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    default_type application/octet-stream;
+    client_body_temp_path {work}/body;
+    proxy_temp_path {work}/proxy;
+    fastcgi_temp_path {work}/fastcgi;
+    uwsgi_temp_path {work}/uwsgi;
+    scgi_temp_path {work}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        {more}
+        location / {{ {location} }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """A running nginx with one worker that serves `directory` or passes on to `proxy_pass`.
+
+    `more` are further lines for the server block. An S3 server behind it needs signed requests:
+    those of a client pass through, presigned ones too.
+    """
+
+    access_key_id = ""
+    secret_access_key = ""
+
+    def __init__(
+        self, directory: Path | None = None, *, proxy_pass: str | None = None, more: str = ""
+    ) -> None:
+        if (directory is None) == (proxy_pass is None):
+            raise ValueError("either a directory or a proxy_pass")
+        # Buffering off, or nginx spools large answers to disk; the Host of the server behind it,
+        # so that what was signed for that server stays right.
+        location = (
+            f"root {directory};"
+            if directory is not None
+            else f"proxy_pass {proxy_pass}; proxy_http_version 1.1; proxy_buffering off;"
+            ' proxy_set_header Connection ""; proxy_set_header Host $proxy_host;'
+        )
+        self.port = 0
+        self._process = with_retries(lambda: self._start(location, more))
+
+    def _start(self, location: str, more: str) -> Process:
+        [self.port] = free_ports(1)
+        work = work_directory()
+        # As root its workers would change to a user who can't enter private directories.
+        user = "user root;" if os.geteuid() == 0 else ""
+        configuration = work / "nginx.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                work=work, user=user, port=self.port, more=more, location=location
+            )
+        )
+        argv = [program("nginx"), "-p", str(work), "-c", str(configuration), "-e", "stderr"]
+        process = Process(argv, work)
+        process.wait_until(lambda: listens(self.port))
+        return process
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
