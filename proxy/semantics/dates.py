@@ -12,13 +12,13 @@ _MONTH_NUMBER = {name: number for number, name in enumerate(_MONTHS, start=1)}
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _DAY, _MONTH, _LONG_DAY = "|".join(_DAYS), "|".join(_MONTHS), "|".join(_LONG_DAYS)
-_CLOCK = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_2 = "[0-9]{2}"
+_CLOCK = f"(?P<hour>{_2}):(?P<minute>{_2}):(?P<second>{_2})"
 _FORMS = tuple(
     re.compile(form)
     for form in (
-        rf"(?:{_DAY}), (?P<day>[0-9]{{2}}) (?P<month>{_MONTH}) (?P<year>[0-9]{{4}}) {_CLOCK} GMT",
-        rf"(?:{_LONG_DAY}), (?P<day>[0-9]{{2}})-(?P<month>{_MONTH})-(?P<year>[0-9]{{2}})"
-        rf" {_CLOCK} GMT",
+        rf"(?:{_DAY}), (?P<day>{_2}) (?P<month>{_MONTH}) (?P<year>[0-9]{{4}}) {_CLOCK} GMT",
+        rf"(?:{_LONG_DAY}), (?P<day>{_2})-(?P<month>{_MONTH})-(?P<year>{_2}) {_CLOCK} GMT",
         rf"(?:{_DAY}) (?P<month>{_MONTH}) (?P<day>[0-9 ][0-9]) {_CLOCK} (?P<year>[0-9]{{4}})",
     )
 )

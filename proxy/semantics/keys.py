@@ -61,9 +61,18 @@ def _checked(path: str) -> str:
         segments = _SEPARATORS.split(path)
         if "." in segments or ".." in segments:
             raise RequestFault(said="The address holds a dot segment.")
-    if len(path) > MAX_KEY_LENGTH or len(path.encode()) > MAX_KEY_LENGTH + 1:
-        raise TargetTooLong(f"a key of more than {MAX_KEY_LENGTH} bytes")
     return path
+
+
+def key_below(path: str, mount: str) -> str:
+    """The key of a path under a mount point; both with their slashes, the mount's at its end.
+
+    Raises `TargetTooLong` for a key that no store can hold.
+    """
+    key = path[len(mount) :]
+    if len(key) * 4 > MAX_KEY_LENGTH and len(key.encode()) > MAX_KEY_LENGTH:
+        raise TargetTooLong(f"a key of more than {MAX_KEY_LENGTH} bytes")
+    return key
 
 
 def encode_path(path: str) -> str:
