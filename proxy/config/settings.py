@@ -1,0 +1,281 @@
+"""Every option there is: its name, its kind, its default, and what it does.
+
+The text below an option is also its description in the JSON Schema and in messages about it.
+Frozen and pure: a rule that has to look at a file is in `proxy.config.files`, one about several
+options together in `proxy.config.together`. Durations are float seconds, sizes int bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    model_validator,
+)
+
+from proxy.config import together
+from proxy.config.fields import (
+    Bind,
+    BindOrOff,
+    Bucket,
+    Endpoint,
+    ErrorStatus,
+    FileName,
+    FilePath,
+    Flag,
+    Glob,
+    HeaderValue,
+    Key,
+    MountPath,
+    OptionalSecret,
+    OptionalText,
+    OriginName,
+    Prefix,
+    PublicPath,
+    Whole,
+    Workers,
+)
+from proxy.config.units import Duration, Size, Timeout
+
+KIB = 1024
+
+
+class Table(BaseModel):
+    """What all tables share: nothing unknown, nothing changed later, no values in errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+class Tls(Table):
+    """The door that speaks HTTP/1.1 and HTTP/2 over TLS, chosen by ALPN."""
+
+    bind: tuple[Bind, ...] = ("127.0.0.1:8443",)
+    """Addresses to listen on with TLS."""
+
+    certificate: FilePath
+    """PEM file with the certificate, followed by those that signed it."""
+
+    key: FilePath
+    """PEM file with the certificate's private key, without a passphrase."""
+
+
+class Server(Table):
+    """Where clients come in, and how long they may take."""
+
+    bind: tuple[Bind, ...] = ("127.0.0.1:8080",)
+    """Addresses for HTTP/1.1 and h2c in clear: "host:port", "[::1]:8080", "unix:/path"."""
+
+    workers: Workers = 1
+    """Processes that serve, or "auto" for one per processor this process may use."""
+
+    graceful_timeout: Duration = 30.0
+    """How long responses in flight may go on after a stop was asked for; then they are cut."""
+
+    keep_alive_timeout: Timeout = 15.0
+    """How long a connection may wait for its next request."""
+
+    stall_timeout: Timeout = 60.0
+    """A client that takes no byte of its response for this long is disconnected."""
+
+    max_header_size: Annotated[Size, Field(ge=1 * KIB, le=1024 * KIB)] = 16 * KIB
+    """Most bytes that the head of a request may have."""
+
+    tls: Tls | None = None
+    """Left out: no TLS."""
+
+
+class Admin(Table):
+    """The operator's door: health and metrics."""
+
+    bind: BindOrOff = "127.0.0.1:9090"
+    """Address to listen on; "" turns it off. Not for the public."""
+
+
+class S3Origin(Table):
+    """A bucket of any store that speaks S3."""
+
+    type: Literal["s3"]
+    """The kind of origin."""
+
+    endpoint: Endpoint = None
+    """URL of the store. Left out: AWS, by region."""
+
+    region: OptionalText = None
+    """Region of the bucket. Left out: as AWS_REGION or the profile say, else "us-east-1"."""
+
+    bucket: Bucket
+    """Name of the bucket."""
+
+    prefix: Prefix = ""
+    """Only keys below this are served, and it is not part of their address: "site/"."""
+
+    addressing: Literal["path", "virtual"] = Field(
+        default_factory=lambda data: "path" if data.get("endpoint") else "virtual"
+    )
+    """Whether the bucket is named in the URL's path or its host.
+    Left out: "virtual" without an endpoint (AWS), "path" with one."""
+
+    access_key_id: OptionalText = None
+    """Left out or "": the usual AWS credential chain (environment, profile, roles)."""
+
+    access_key_id_file: FilePath | None = None
+    """File that holds the access key id, instead of `access_key_id`."""
+
+    secret_access_key: OptionalSecret = None
+    """The secret of `access_key_id`; better by file or environment than written down here."""
+
+    secret_access_key_file: FilePath | None = None
+    """File that holds the secret, instead of `secret_access_key`."""
+
+    session_token: OptionalSecret = None
+    """The token that belongs to temporary credentials."""
+
+    session_token_file: FilePath | None = None
+    """File that holds the session token, instead of `session_token`."""
+
+    profile: OptionalText = None
+    """Profile of the AWS configuration files to take credentials and region from."""
+
+    unsigned: Flag = False
+    """True sends requests without credentials, for public buckets."""
+
+    connect_timeout: Timeout = 3.0
+    """How long making a connection to the store may take."""
+
+    first_byte_timeout: Timeout = 10.0
+    """How long the store may take to begin its answer."""
+
+    stall_timeout: Timeout = 20.0
+    """How long the store may pause within an answer."""
+
+    max_connections: Annotated[Whole, Field(ge=1, le=65536)] = 256
+    """Most connections to the store, per worker."""
+
+    ca_bundle: FilePath | None = None
+    """PEM file with the authorities to trust instead of the usual ones."""
+
+
+class DirectoryOrigin(Table):
+    """A directory of this machine."""
+
+    type: Literal["directory"]
+    """The kind of origin."""
+
+    root: FilePath
+    """The directory. Nothing outside it is ever served, unless `follow_symlinks` allows it."""
+
+    follow_symlinks: Literal["inside", "never", "anywhere"] = "inside"
+    """Which symbolic links are followed: those that stay inside the root, none, or all."""
+
+    show_hidden: Flag = False
+    """True serves files and directories whose name begins with a dot; otherwise they are 404."""
+
+
+Origin = Annotated[S3Origin | DirectoryOrigin, Field(discriminator="type")]
+Coding = Literal["br", "zstd", "gzip"]
+
+
+class Mount(Table):
+    """Puts an origin below a public path; the longest path that fits wins."""
+
+    path: MountPath
+    """Public path below which the origin's keys appear; ends in "/"."""
+
+    origin: str
+    """Name of the origin, as in [origins.NAME]."""
+
+    index: FileName | None = None
+    """File served for an address that ends in "/". Left out: none is."""
+
+    precompressed: tuple[Coding, ...] = ()
+    """Codings whose siblings (.br, .zst, .gz) are served to clients that accept them."""
+
+    listing: Flag = False
+    """True shows what lies below an address that ends in "/"."""
+
+    error_pages: dict[ErrorStatus, Key] = {}
+    """Keys of this origin that are sent as the body of errors, by status: 404 = "404.html"."""
+
+
+class Rule(Table):
+    """Headers and behaviour by public path; for each option the first rule that fits and has it
+    wins."""
+
+    path: Glob
+    """Pattern over the public path: * within a part, ** across parts: "/assets/**"."""
+
+    cache_control: HeaderValue | None = None
+    """Cache-Control of these, instead of the object's own."""
+
+    content_security_policy: HeaderValue | None = None
+    """Content-Security-Policy of these; "sandbox" for content that isn't trusted."""
+
+    fallback: PublicPath | None = None
+    """Public path served with 200 where an object is missing, for single-page applications."""
+
+    download: Flag | None = None
+    """True makes browsers save these (Content-Disposition: attachment)."""
+
+
+class Http(Table):
+    """Limits on what a request may ask for."""
+
+    max_ranges: Annotated[Whole, Field(ge=1, le=1024)] = 16
+    """A request for more ranges than this gets the whole representation (RFC 9110 §14.2)."""
+
+    max_overlapping_ranges: Annotated[Whole, Field(ge=0, le=1024)] = 2
+    """Likewise for ranges that overlap others."""
+
+    max_target: Annotated[Size, Field(ge=256, le=64 * KIB)] = 8 * KIB
+    """Most bytes that a request target may have; beyond it the answer is 414."""
+
+    listing_page: Annotated[Whole, Field(ge=1, le=1000)] = 1000
+    """Most names on one page of a listing."""
+
+
+class Log(Table):
+    """What is said on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious messages that are written."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """One JSON object per line, or text; "auto" is text on a terminal and JSON elsewhere."""
+
+    access: Flag = True
+    """True writes a line per request."""
+
+
+class Settings(Table):
+    """All of Headgate's configuration."""
+
+    server: Server = Server()
+    admin: Admin = Admin()
+    origins: dict[OriginName, Origin] = {}
+    """Where objects come from, by a name of your own: [origins.media]."""
+
+    mounts: tuple[Mount, ...] = ()
+    """Which origin is served below which path. Left out with one origin: it is served at "/"."""
+
+    rules: tuple[Rule, ...] = ()
+    """Headers and behaviour by public path."""
+
+    http: Http = Http()
+    log: Log = Log()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_together(
+        cls, data: object, handler: ModelWrapValidatorHandler[Settings]
+    ) -> Settings:
+        return together.check(together.with_default_mount(data), handler)

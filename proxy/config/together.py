@@ -1,0 +1,180 @@
+"""Rules about several options together: mounts that name origins, keys that come in pairs.
+
+Pure. They look at the plain tree of tables, so that their faults are found even where another
+option is already wrong, and all are reported at once. What has the wrong kind is passed over
+here: the model says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+Model = TypeVar("Model")
+Fault = tuple[tuple[str | int, ...], object, str]  # where, the value there, what is wrong
+
+RULE: Final = "rule"  # the error type of these faults; their message is a whole sentence
+
+
+def check(data: object, handler: Callable[[object], Model]) -> Model:
+    """What `handler` makes of `data`; raises ValidationError with its faults and those of here."""
+    if not isinstance(data, Mapping):
+        return handler(data)
+    errors: list[InitErrorDetails] = []
+    made: list[Model] = []
+    try:
+        made.append(handler(data))
+    except ValidationError as error:
+        errors += [_again(details) for details in error.errors(include_url=False)]
+    errors += [
+        InitErrorDetails(
+            type=PydanticCustomError(RULE, "{said}", {"said": said}), loc=loc, input=at
+        )
+        for loc, at, said in _faults(data)
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("Settings", errors, hide_input=True)
+    return made[0]
+
+
+def _again(details: ErrorDetails) -> InitErrorDetails:
+    """An error that was reported, as one to report."""
+    kept = InitErrorDetails(type=details["type"], loc=details["loc"], input=details["input"])
+    if "ctx" in details:
+        kept["ctx"] = details["ctx"]
+    return kept
+
+
+def with_default_mount(data: object) -> object:
+    """`data` with "/" mounted on its only origin, where nothing else is mounted."""
+    if isinstance(data, Mapping) and not data.get("mounts"):
+        origins = _table(data.get("origins"))
+        if len(origins) == 1:
+            return {**data, "mounts": [{"path": "/", "origin": next(iter(origins))}]}
+    return data
+
+
+def _faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _mount_faults(data)
+    yield from _rule_faults(data)
+    yield from _bind_faults(data)
+    for name, origin in _table(data.get("origins")).items():
+        if _table(origin).get("type") == "s3":
+            for key, found, said in _credential_faults(origin):
+                yield ("origins", name, *key), found, said
+
+
+def _table(found: object) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
+
+
+def _tables(found: object) -> list[Mapping[str, Any]]:
+    return [_table(item) for item in found] if isinstance(found, list | tuple) else []
+
+
+# --- mounts and rules -------------------------------------------------------------------------
+
+
+def _mount_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    origins = _table(data.get("origins"))
+    if not origins:
+        yield (
+            ("origins",),
+            None,
+            'is missing: at least one, such as [origins.files] with type = "directory", root = "…"',
+        )
+    elif not data.get("mounts"):
+        named = ", ".join(sorted(map(str, origins)))
+        yield (
+            ("mounts",),
+            None,
+            f"is missing: with several origins ({named}), [[mounts]] must say where each is served",
+        )
+    yield from _duplicate_mounts(_tables(data.get("mounts")))
+    yield from _unknown_origins(data)
+
+
+def _duplicate_mounts(mounts: list[Mapping[str, Any]]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for number, mount in enumerate(mounts):
+        path = mount.get("path")
+        if isinstance(path, str):
+            whole = f"{path.removesuffix('/')}/"
+            if whole in seen:
+                yield ("mounts", number, "path"), path, "is mounted twice"
+            seen.add(whole)
+
+
+def _unknown_origins(data: Mapping[str, Any]) -> Iterator[Fault]:
+    origins = [str(name) for name in _table(data.get("origins"))]
+    for number, mount in enumerate(_tables(data.get("mounts"))):
+        name = mount.get("origin")
+        if isinstance(name, str) and origins and name not in origins:
+            near = get_close_matches(name, origins, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(origins)}"
+            yield ("mounts", number, "origin"), name, f"names no origin; {hint}"
+
+
+def _rule_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    for number, rule in enumerate(_tables(data.get("rules"))):
+        if set(rule) == {"path"}:
+            yield ("rules", number), None, "says a path but no option for it"
+
+
+# --- addresses --------------------------------------------------------------------------------
+
+
+def _bind_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for loc, bind in _binds(data):
+        if bind in seen and not bind.endswith(":0"):
+            yield loc, bind, "is bound twice"
+        seen.add(bind)
+    server = _table(data.get("server"))
+    if server.get("bind") in ([], ()) and not _table(server.get("tls")):
+        yield ("server", "bind"), server["bind"], "is empty and there is no [server.tls] either"
+
+
+def _binds(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    server, admin = _table(data.get("server")), _table(data.get("admin"))
+    tls = _table(server.get("tls"))
+    for loc, binds in ((("server", "bind"), server), (("server", "tls", "bind"), tls)):
+        found = binds.get("bind")
+        if isinstance(found, list | tuple):
+            yield from (((*loc, number), at) for number, at in enumerate(found) if _is_text(at))
+    if _is_text(admin.get("bind")) and admin["bind"]:
+        yield ("admin", "bind"), admin["bind"]
+
+
+def _is_text(found: object) -> bool:
+    return isinstance(found, str)
+
+
+# --- credentials ------------------------------------------------------------------------------
+
+
+def _credential_faults(origin: Mapping[str, Any]) -> Iterator[Fault]:
+    key, secret, token = (
+        _given(origin, name) for name in ("access_key_id", "secret_access_key", "session_token")
+    )
+    if key and not secret:
+        yield ("access_key_id",), origin.get(key), "is set without secret_access_key"
+    if secret and not key:
+        yield (secret,), origin.get(secret), "is set without access_key_id"
+    if token and not (key and secret):
+        yield (token,), origin.get(token), "is set without access_key_id and secret_access_key"
+    if origin.get("unsigned") is True and (given := key or secret or token or _profile(origin)):
+        yield ("unsigned",), True, f"can't go with {given}: unsigned requests have no credentials"
+
+
+def _given(origin: Mapping[str, Any], name: str) -> str | None:
+    """`name`, or `name` with "_file", whichever the origin has."""
+    return next((key for key in (name, f"{name}_file") if origin.get(key)), None)
+
+
+def _profile(origin: Mapping[str, Any]) -> str | None:
+    return "profile" if origin.get("profile") else None
