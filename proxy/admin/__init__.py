@@ -1,0 +1,1 @@
+"""The operator's door, on its own address: health first, more later."""
