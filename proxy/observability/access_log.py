@@ -1,0 +1,80 @@
+"""One line for each response: what was asked, what was sent, how it ended.
+
+Text from outside is escaped here and nowhere else: the target is logged as it was sent, without
+its query (signatures live there), as ASCII with every control character escaped. A request for
+`/%0a` or a raw escape sequence can neither forge a line nor reach a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+
+logger = logging.getLogger("headgate.access")
+
+# A longer target or detail says nothing more and fills disks.
+MAX_TEXT = 1024
+
+
+@dataclass(slots=True)
+class AccessRecord:
+    """What is known of one response when it has ended.
+
+    Attributes:
+        request_id: the one in the answer's `X-Request-Id`.
+        client: the peer's address, or "unix".
+        protocol: "1.0", "1.1" or "2".
+        method, target: as sent; the target without its query.
+        status: what was sent, 0 if nothing was.
+        sent: body bytes handed to the server.
+        seconds: from the request's head to the end; to the first byte, or None.
+        outcome: "complete", "refused" (4xx), "fault" (5xx or a body broken off), "client gone"
+            or "cut" (by a stop).
+        origin: the origin's name, "" where none was asked.
+        detail: what went wrong, for the operator.
+    """
+
+    request_id: str
+    client: str
+    protocol: str
+    method: str
+    target: bytes
+    status: int = 0
+    sent: int = 0
+    seconds: float = 0.0
+    seconds_to_first_byte: float | None = None
+    outcome: str = "fault"
+    origin: str = ""
+    detail: str = ""
+
+
+def log_access(record: AccessRecord) -> None:
+    """Logs it; as a warning where the fault is not the client's."""
+    level = logging.WARNING if record.outcome == "fault" else logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", record, extra={"access": record})
+
+
+def as_json(record: AccessRecord) -> dict[str, object]:
+    """The record's members for a JSON line; bytes as text, times rounded to microseconds."""
+    members = asdict(record) | {
+        "target": record.target.decode("latin-1")[:MAX_TEXT],
+        "method": record.method[:32],
+        "seconds": round(record.seconds, 6),
+        "detail": record.detail[:MAX_TEXT],
+    }
+    first = record.seconds_to_first_byte
+    members["seconds_to_first_byte"] = None if first is None else round(first, 6)
+    return {name: value for name, value in members.items() if value not in ("", None)}
+
+
+def as_text(record: AccessRecord) -> str:
+    """The record on one readable line, for a terminal."""
+    target = json.dumps(record.target.decode("latin-1")[:MAX_TEXT])[1:-1]
+    method = json.dumps(record.method[:32])[1:-1]
+    line = (
+        f"{method} {target} {record.status or '-'} {record.sent} B"
+        f" {record.seconds * 1000:.1f} ms {record.outcome} [{record.request_id}]"
+    )
+    return f"{line} {json.dumps(record.detail[:MAX_TEXT])}" if record.detail else line

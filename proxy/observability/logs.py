@@ -1,0 +1,110 @@
+"""Where log lines go: one line each on standard error, JSON or readable.
+
+Lines are written by a thread behind a bounded queue. A sink that blocks (a full pipe, a slow
+disk) costs lines, which are counted, and never holds the event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
+from typing import Literal
+
+from proxy.observability.access_log import AccessRecord, as_json, as_text
+
+# About 4 MiB of records; at 10,000 lines a second, the sink may hang for a second.
+QUEUE_LENGTH = 10_000
+
+LogFormat = Literal["auto", "json", "text"]
+
+
+@contextmanager
+def logging_to_standard_error(level: str, form: LogFormat, *, access: bool) -> Iterator[None]:
+    """Sets up all logging of this process while the block runs, and writes out what is queued.
+
+    Args:
+        level: the least level logged: "debug", "info", "warning" or "error".
+        form: "auto" is readable on a terminal and JSON elsewhere.
+        access: whether the access log is written.
+    """
+    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    sink = logging.StreamHandler(sys.stderr)
+    sink.setFormatter(TextFormatter() if is_text else JSONFormatter())
+    records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
+    listener = QueueListener(records, sink)
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    handler = DroppingHandler(records)
+    root.addHandler(handler)
+    logging.getLogger("headgate.access").setLevel(logging.INFO if access else logging.CRITICAL)
+    listener.start()
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        listener.stop()
+
+
+class DroppingHandler(QueueHandler):
+    """Hands records to the writing thread; when the queue is full it counts what it drops."""
+
+    def __init__(self, records: queue.Queue[logging.LogRecord]) -> None:
+        super().__init__(records)
+        self._records = records
+        self.dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Keeps the record whole: it stays in this process, and its formatter is in the thread."""
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Puts a record, or drops it; the next one that fits says how many are missing."""
+        try:
+            if self.dropped:
+                said = f"{self.dropped} log lines were dropped: the log can't be written"
+                self._records.put_nowait(
+                    logging.LogRecord("headgate", logging.WARNING, "", 0, said, None, None)
+                )
+                self.dropped = 0
+            self._records.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object in ASCII, its time in UTC: no text in it can break the line."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        members: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+        }
+        access = getattr(record, "access", None)
+        if isinstance(access, AccessRecord):
+            members |= as_json(access)
+        else:
+            members["message"] = record.getMessage()
+        if record.exc_info:
+            members["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(members)
+
+
+class TextFormatter(logging.Formatter):
+    """A readable line; tracebacks follow it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        access = getattr(record, "access", None)
+        said = as_text(access) if isinstance(access, AccessRecord) else record.getMessage()
+        mark = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        line = f"{self.formatTime(record, '%H:%M:%S')} {mark}{said}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -1,0 +1,136 @@
+"""The public door: an ASGI application that answers each request and logs it once.
+
+Every fault that can be told is told here, in one place, with the status it carries. Whatever is
+raised out of this file after the head was sent makes the server break the body off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.errors import ClientGone, Fault
+from proxy.observability.access_log import AccessRecord, log_access
+from proxy.server.delivery import Answer, Site, deliver, deliver_fault
+from proxy.server.request import Request, raw_path_of, read_request
+from proxy.server.response import Progress, send_plan
+
+logger = logging.getLogger("headgate")
+
+Lifespan = Callable[[ASGIApp], AbstractAsyncContextManager[None]]
+
+
+class PublicDoor:
+    """Answers requests for a site.
+
+    Attributes:
+        site: what is served.
+        stall_timeout: seconds after which a client that takes nothing is given up.
+        in_flight: how many requests are being answered now.
+    """
+
+    def __init__(self, site: Site, *, stall_timeout: float) -> None:
+        self.site = site
+        self.stall_timeout = stall_timeout
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; other kinds of scope are refused."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        self.in_flight += 1
+        try:
+            await self._answer(scope, (receive, send))
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, scope: Scope, channel: tuple[Receive, Send]) -> None:
+        now = asyncio.get_running_loop().time
+        begun, progress = now(), Progress()
+        record = AccessRecord(
+            request_id=secrets.token_hex(8),
+            client=(scope.get("client") or ("unix",))[0],
+            protocol=scope["http_version"],
+            method=scope["method"],
+            target=raw_path_of(scope),
+        )
+        try:
+            await self._respond(scope, channel, record, progress)
+        finally:
+            record.status, record.sent = progress.status, progress.sent
+            record.seconds = now() - begun
+            if progress.started:
+                record.seconds_to_first_byte = progress.first_byte - begun
+            log_access(record)
+
+    async def _respond(
+        self, scope: Scope, channel: tuple[Receive, Send], record: AccessRecord, progress: Progress
+    ) -> None:
+        """Sends an answer. A fault before its head is sent is answered; a later one is raised."""
+        request: Request | None = None
+        try:
+            request = read_request(scope, record.request_id, max_target=self.site.max_target)
+            answer = await deliver(self.site, request)
+            await self._send(answer, channel, record, progress)
+            record.outcome = "complete"
+        except ClientGone as gone:
+            record.outcome, record.detail = "client gone", str(gone)
+            raise
+        except asyncio.CancelledError:
+            record.outcome, record.detail = "cut", "the server stopped"
+            raise
+        except Exception as error:
+            fault = self._as_fault(error, record)
+            if progress.started:
+                raise
+            await self._send_fault(request, fault, channel, record, progress)
+
+    async def _send_fault(
+        self,
+        request: Request | None,
+        fault: Fault,
+        channel: tuple[Receive, Send],
+        record: AccessRecord,
+        progress: Progress,
+    ) -> None:
+        answer = await deliver_fault(self.site, request, record.request_id, fault)
+        await self._send(answer, channel, record, progress)
+
+    async def _send(
+        self,
+        answer: Answer,
+        channel: tuple[Receive, Send],
+        record: AccessRecord,
+        progress: Progress,
+    ) -> None:
+        record.origin = answer.origin
+        extra = ((b"x-request-id", record.request_id.encode("ascii")),)
+        try:
+            await send_plan(
+                answer.plan, answer.object, extra, channel, progress, self.stall_timeout
+            )
+        finally:
+            if answer.object is not None:
+                await answer.object.aclose()
+
+    def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
+        """What the client is told. An error that is no `Fault` is ours: it is logged in full."""
+        if isinstance(error, Fault):
+            record.outcome = "fault" if error.status >= 500 else "refused"
+            record.detail = error.detail
+            return error
+        record.outcome, record.detail = "fault", f"{type(error).__name__}: {error}"
+        logger.error("request %s failed unexpectedly", record.request_id, exc_info=error)
+        return Fault()
+
+
+def make_app(door: PublicDoor, lifespan: Lifespan) -> ASGIApp:
+    """The whole public application: Starlette's router for the lifespan, the door for the rest."""
+    return Router(default=door, lifespan=lifespan, redirect_slashes=False)

@@ -1,0 +1,308 @@
+"""From a request to an answer: find the mount, open the object, plan.
+
+This file only puts the parts together. What an answer says is decided in `proxy.semantics`,
+how bytes are got in `proxy.origins`, how pages look in `proxy.pages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from proxy.errors import Fault, MethodNotAllowed, NotFound
+from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
+from proxy.origins.media_types import media_type_of
+from proxy.pages.listing import Listing, render_listing
+from proxy.pages.problems import render_problem
+from proxy.pages.style import CONTENT_SECURITY_POLICY
+from proxy.semantics.accept import acceptable_codings
+from proxy.semantics.fields import Field
+from proxy.semantics.keys import encode_path, key_below
+from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
+from proxy.semantics.ranges import parse_ranges
+from proxy.semantics.routing import Mount, Rule, Treatment, find_mount, treatment_of
+from proxy.server.request import Request
+
+ALLOWED_METHODS = ("GET", "HEAD", "OPTIONS")
+SUFFIX_OF_CODING = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+_ALLOW: Field = (b"allow", ", ".join(ALLOWED_METHODS).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All that is served: the public tree, its rules, and the origins behind it."""
+
+    mounts: Sequence[Mount]
+    rules: Sequence[Rule]
+    origins: Mapping[str, Origin]
+    max_ranges: int = 16
+    max_overlapping_ranges: int = 2
+    max_target: int = 8192
+    listing_page: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plan, and the object its spans are read from. Whoever has it closes the object."""
+
+    plan: Plan
+    object: OpenObject | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a request leads: the key below a mount, and what the rules say of the path."""
+
+    mount: Mount
+    origin: Origin
+    key: str
+    treatment: Treatment
+
+
+async def deliver(site: Site, request: Request) -> Answer:
+    """The answer to a request; raises a `Fault` where there is none."""
+    if request.method == "OPTIONS":
+        return Answer(Plan(204, (_ALLOW,)))
+    if request.method not in ALLOWED_METHODS:
+        raise MethodNotAllowed(request.method)
+    place = _locate(site, request.path)
+    if request.path == place.mount.path[:-1]:
+        return _redirect_into(place.mount.path[:-1])
+    if place.key == "" or place.key.endswith("/"):
+        return await _deliver_folder(site, request, place)
+    try:
+        return await _deliver_object(site, request, place)
+    except NotFound:
+        return await _deliver_instead(site, request, place)
+
+
+def _locate(site: Site, path: str) -> _Place:
+    mount = find_mount(path, site.mounts)
+    if mount is None:
+        raise NotFound(f"no mount for {path!r}")
+    key = key_below(path, mount.path)
+    return _Place(mount, site.origins[mount.origin], key, treatment_of(path, site.rules))
+
+
+# --- objects ------------------------------------------------------------------------------------
+
+
+async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
+    opened = await _open_negotiated(place, request.fields, _want(request))
+    try:
+        representation = opened.representation
+        policy = _policy(site, request, place)
+        plan = make_plan(request.method, request.fields, representation, policy)
+    except BaseException:
+        await opened.aclose()
+        raise
+    return Answer(_with_problem(plan, request), opened, place.mount.origin)
+
+
+def _want(request: Request) -> Want:
+    """What will most likely be read. A wrong guess costs a request, never a wrong byte."""
+    fields = request.fields
+    if request.method == "HEAD" or "if-none-match" in fields or "if-modified-since" in fields:
+        return NO_BODY
+    ranges = parse_ranges(fields.get("range"))
+    return Want(first=ranges[0]) if ranges else WHOLE
+
+
+def _policy(site: Site, request: Request, place: _Place) -> Policy:
+    download = request.query.get("download", "" if place.treatment.download else None)
+    return Policy(
+        cache_control=place.treatment.cache_control,
+        content_security_policy=place.treatment.content_security_policy,
+        varies_by_coding=bool(place.mount.codings),
+        download=download,
+        name=place.key.rpartition("/")[2],
+        max_ranges=site.max_ranges,
+        max_overlapping=site.max_overlapping_ranges,
+        boundary=request.id,
+    )
+
+
+class _Coded:
+    """An object that is another one's content in a coding: its bytes, under the other's type."""
+
+    __slots__ = ("_sibling", "aclose", "read", "representation")
+
+    def __init__(self, sibling: OpenObject, key: str, coding: str) -> None:
+        self._sibling = sibling
+        self.read = sibling.read
+        self.aclose = sibling.aclose
+        stored = sibling.representation
+        self.representation = replace(
+            stored,
+            content_encoding=coding,
+            media_type=media_type_of(key) or stored.media_type,
+        )
+
+
+async def _open_negotiated(place: _Place, fields: Mapping[str, str], want: Want) -> OpenObject:
+    """The best sibling the client accepts, or else the object itself (RFC 9110 §12.5.3)."""
+    if place.mount.codings:
+        accepted = acceptable_codings(fields.get("accept-encoding"), place.mount.codings).accepted
+        for coding in accepted:
+            try:
+                sibling = await place.origin.open(place.key + SUFFIX_OF_CODING[coding], want)
+            except NotFound:
+                continue
+            return _Coded(sibling, place.key, coding)
+    return await place.origin.open(place.key, want)
+
+
+# --- what stands in for an object ---------------------------------------------------------------
+
+
+async def _deliver_folder(site: Site, request: Request, place: _Place) -> Answer:
+    """A path that ends in a slash is never an object: its index, its listing, or 404."""
+    mount = place.mount
+    if mount.index is not None:
+        try:
+            return await _deliver_object(site, request, replace(place, key=place.key + mount.index))
+        except NotFound:
+            if not mount.listing:
+                return await _deliver_instead(site, request, place)
+    if mount.listing:
+        return await _deliver_listing(site, request, place)
+    return await _deliver_instead(site, request, place)
+
+
+async def _deliver_instead(site: Site, request: Request, place: _Place) -> Answer:
+    """A missing object: a folder of that name, or the fallback of a single-page application."""
+    if place.key and not place.key.endswith("/") and await _is_folder(place):
+        return _redirect_into(place.key)
+    fallback = place.treatment.fallback
+    if fallback is None or fallback == request.path:
+        raise NotFound(f"no {place.key!r} in {place.mount.origin}")
+    there = _locate(site, fallback)
+    return await _deliver_object(site, request, replace(there, treatment=place.treatment))
+
+
+def _redirect_into(folder: str) -> Answer:
+    """To the same path with a slash. Relative, so that no path can make it lead to another host."""
+    location = f"./{encode_path(folder.rpartition('/')[2])}/".encode("ascii")
+    return Answer(Plan(308, ((b"location", location), (b"content-length", b"0"))))
+
+
+async def _is_folder(place: _Place) -> bool:
+    if place.mount.index is not None:
+        try:
+            index = await place.origin.open(f"{place.key}/{place.mount.index}", NO_BODY)
+        except NotFound:
+            pass
+        else:
+            await index.aclose()
+            return True
+    if not place.mount.listing or not _is_lister(place.origin):
+        return False
+    page = await _lister(place.origin).list(f"{place.key}/", None, 1)
+    return bool(page.entries)
+
+
+async def _deliver_listing(site: Site, request: Request, place: _Place) -> Answer:
+    after = request.query.get("after")
+    page = await _lister(place.origin).list(place.key, after, site.listing_page)
+    if not page.entries and place.key and after is None:
+        return await _deliver_instead(site, request, replace(place, mount=_unlisted(place.mount)))
+    listing = Listing(
+        path=request.path,
+        page=page,
+        next_link=None if page.after is None else f"?after={quote(page.after, safe='')}",
+        parent_link=None if place.key == "" else "../",
+        top=place.mount.path,
+    )
+    fields, body = _page_of_ours(*render_listing(request.fields.get("accept"), listing))
+    fields = (*fields, (b"cache-control", b"no-cache"))
+    return Answer(Plan(200, fields, (body,) if request.method == "GET" else ()))
+
+
+def _unlisted(mount: Mount) -> Mount:
+    return replace(mount, listing=False)
+
+
+def _is_lister(origin: Origin) -> bool:
+    return callable(getattr(origin, "list", None))
+
+
+def _lister(origin: Origin) -> Lister:
+    if not _is_lister(origin):
+        raise NotFound("this origin can't list")
+    return origin  # type: ignore[return-value]  # a Protocol can't be asked at run time for less
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+async def deliver_fault(
+    site: Site, request: Request | None, request_id: str, fault: Fault
+) -> Answer:
+    """The answer to a request that failed: the operator's page for its status, or a short body.
+
+    `request` is None where not even the target could be read.
+    """
+    if request is not None and request.method in ("GET", "HEAD"):
+        page = await _error_page(site, request, fault)
+        if page is not None:
+            return page
+    accept = request.fields.get("accept") if request is not None else None
+    plan = _problem(fault.status, fault.said, accept, request_id)
+    extra: list[Field] = [_ALLOW] if isinstance(fault, MethodNotAllowed) else []
+    if fault.retry_after is not None:
+        extra.append((b"retry-after", b"%d" % fault.retry_after))
+    parts = () if request is not None and request.method == "HEAD" else plan.parts
+    return Answer(replace(plan, fields=(*plan.fields, *extra), parts=parts))
+
+
+async def _error_page(site: Site, request: Request, fault: Fault) -> Answer | None:
+    """The page that the mount names for this status; None if there is none or it can't be had."""
+    try:
+        place = _locate(site, request.path)
+        key = place.mount.error_pages.get(fault.status)
+        if key is None:
+            return None
+        want = WHOLE if request.method == "GET" else NO_BODY
+        page = await place.origin.open(key, want)
+    except Fault:
+        return None
+    plan = plan_error_page(
+        request.method, fault.status, page.representation, _policy(site, request, place)
+    )
+    return Answer(plan, page, place.mount.origin)
+
+
+def _with_problem(plan: Plan, request: Request) -> Plan:
+    """412 and 416 get a short body like every other error, beside their own fields."""
+    if plan.status < 400:
+        return plan
+    fault = _SAID[plan.status]
+    problem = _problem(plan.status, fault, request.fields.get("accept"), request.id)
+    own = tuple(field for field in plan.fields if field not in problem.fields)
+    return Plan(plan.status, problem.fields + own, problem.parts if request.method == "GET" else ())
+
+
+_SAID = {
+    412: "The file is not the version that was asked for.",
+    416: "The file does not reach that far.",
+}
+
+
+def _problem(status: int, said: str, accept: str | None, request_id: str) -> Plan:
+    fields, body = _page_of_ours(*render_problem(accept, status, said, request_id))
+    return Plan(status, (*fields, (b"cache-control", b"no-store")), (body,))
+
+
+def _page_of_ours(media_type: str, body: bytes) -> tuple[tuple[Field, ...], bytes]:
+    """A page that was chosen by Accept: its fields and its body."""
+    fields: list[Field] = [
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", media_type.encode("ascii")),
+        (b"vary", b"accept"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if media_type.startswith("text/html"):
+        fields.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode("ascii")))
+    return tuple(fields), body

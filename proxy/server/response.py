@@ -1,0 +1,146 @@
+"""Sends a plan: a loop with two cases, literal bytes and spans.
+
+The first buffer is read before the status is sent, so that an origin that fails at once is told
+with the right status. After that a fault can only break the body off: it is raised to the server,
+which must end the connection or the stream visibly short of its Content-Length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from starlette.types import Receive, Send
+
+from proxy.errors import ClientGone, OriginBroke
+from proxy.origins.base import OpenObject
+from proxy.semantics.fields import Field
+from proxy.semantics.plan import Part, Plan
+from proxy.semantics.representation import Span
+from proxy.server.disconnect import UntilDisconnect
+
+# The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
+# take it several of them. With the default of 60 s the floor is 1.1 kB/s.
+BYTES_PER_STALL = 64 * 1024
+
+# A reader as fast as we are never makes send() wait: after this much the others get their turn.
+BYTES_PER_TURN = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a response has come. `first_byte` is the loop's time, in seconds, or 0."""
+
+    status: int = 0
+    started: bool = False
+    sent: int = 0
+    complete: bool = False
+    first_byte: float = 0.0
+
+
+async def send_plan(
+    plan: Plan,
+    opened: OpenObject | None,
+    extra: tuple[Field, ...],
+    channel: tuple[Receive, Send],
+    progress: Progress,
+    stall_timeout: float,
+) -> None:
+    """Sends the whole plan, or raises `ClientGone` or an `OriginFault`; `progress` says how far.
+
+    Args:
+        plan: what to send.
+        opened: what its spans are read from; not closed here.
+        extra: fields put before the plan's own.
+        channel: ASGI's receive and send.
+        progress: filled in as it goes.
+        stall_timeout: seconds in which a client must take 64 KiB, or it is given up.
+    """
+    receive, send = channel
+    sender = _Sender(plan, extra, send, progress, stall_timeout)
+    if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
+        await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
+        return
+    async with UntilDisconnect(receive), aclosing(_buffers(plan.parts, opened)) as buffers:
+        async for buffer in buffers:
+            await sender.body(buffer)
+    if not progress.complete:
+        raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
+
+
+class _Sender:
+    """Turns buffers into ASGI messages and counts them against what was promised."""
+
+    __slots__ = ("_extra", "_left", "_plan", "_progress", "_send", "_stall_timeout", "_turn")
+
+    def __init__(
+        self,
+        plan: Plan,
+        extra: tuple[Field, ...],
+        send: Send,
+        progress: Progress,
+        stall_timeout: float,
+    ) -> None:
+        self._plan, self._extra, self._send = plan, extra, send
+        self._progress, self._stall_timeout = progress, stall_timeout
+        self._left = plan.length
+        self._turn = 0
+
+    async def body(self, buffer: bytes) -> None:
+        """Sends one buffer, after the head if it is the first; the last one ends the message."""
+        self._left -= len(buffer)
+        if self._left < 0:
+            raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
+        progress = self._progress
+        try:
+            async with asyncio.timeout(self._patience(len(buffer))):
+                if not progress.started:
+                    await self._head()
+                await self._send(
+                    {"type": "http.response.body", "body": buffer, "more_body": self._left > 0}
+                )
+        except TimeoutError:
+            raise ClientGone(f"read too slowly for {self._patience(len(buffer)):g} s") from None
+        except OSError as error:
+            raise ClientGone(f"the connection broke: {error}") from None
+        progress.sent += len(buffer)
+        progress.complete = self._left == 0
+        await self._be_fair(len(buffer))
+
+    def _patience(self, length: int) -> float:
+        return self._stall_timeout * max(1.0, length / BYTES_PER_STALL)
+
+    async def _head(self) -> None:
+        progress = self._progress
+        progress.started = True
+        progress.status = self._plan.status
+        progress.first_byte = asyncio.get_running_loop().time()
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": self._plan.status,
+                "headers": [*self._extra, *self._plan.fields],
+            }
+        )
+
+    async def _be_fair(self, length: int) -> None:
+        self._turn += length
+        if self._turn >= BYTES_PER_TURN:
+            self._turn = 0
+            await asyncio.sleep(0)
+
+
+async def _buffers(
+    parts: tuple[Part, ...], opened: OpenObject | None
+) -> AsyncGenerator[bytes, None]:
+    for part in parts:
+        if isinstance(part, Span):
+            if opened is None:
+                raise OriginBroke("a plan with spans and no object to read them from")
+            async with aclosing(opened.read(part)) as buffers:
+                async for buffer in buffers:
+                    yield buffer
+        else:
+            yield part
