@@ -1,0 +1,87 @@
+# The project's commands. Each recipe first brings .venv up to its lock, so `just` and `./just` are
+# the same thing. Recipes run in the top directory: give paths as seen from there, or absolute.
+
+set positional-arguments := true
+
+python := ".venv/bin/python"
+
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# Make sample files and serve them: the place to begin
+[group('use')]
+run *ARGS: _runtime
+    @.venv/bin/headgate samples .local/samples
+    @exec .venv/bin/headgate serve --config config/local.toml "$@"
+
+# Serve what you say: just serve --config config/s3.toml
+[group('use')]
+serve *ARGS: _runtime
+    @exec .venv/bin/headgate serve "$@"
+
+# Make a certificate for localhost in .local/, to try TLS and HTTP/2 with
+[group('use')]
+cert: _develop
+    @{{ python }} -m deploy.tools.certificate .local
+
+# All tests, with real servers and a real browser
+[group('check')]
+test *ARGS: _develop
+    @deploy/tools/system-packages test
+    @{{ python }} -m pytest -p tests.plugins.no_skips -n auto --maxprocesses 4 --dist loadfile "$@"
+
+# The tests that start no server and no browser
+[group('check')]
+test-fast *ARGS: _develop
+    @{{ python }} -m pytest -p tests.plugins.no_skips -m "not servers and not browser" "$@"
+
+# All tests, counting the branches they take; fails under the aim in pyproject.toml
+[group('check')]
+coverage *ARGS: _develop
+    @deploy/tools/system-packages test
+    @{{ python }} -m pytest -p tests.plugins.no_skips -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered "$@"
+
+# Lint, format, types and import rules; changes nothing
+[group('check')]
+check: _develop
+    .venv/bin/ruff check
+    .venv/bin/ruff format --check
+    {{ python }} -m mypy
+    {{ python }} -c 'from importlinter.cli import lint_imports_command as run; run()'
+
+# Known vulnerabilities in what the locks install
+[group('check')]
+audit: _develop
+    @{{ python }} -m deploy.tools.audit
+
+# Put the code into the one format, and mend what ruff can
+[group('change')]
+format: _develop
+    .venv/bin/ruff check --fix
+    .venv/bin/ruff format
+
+# Resolve the dependencies into deploy/lock/, nothing younger than a week: just lock --upgrade
+[group('change')]
+lock *ARGS: _develop
+    @{{ python }} -m deploy.tools.lock "$@"
+
+# The tree in numbers, each beside what we aim at
+[group('measure')]
+shape: _develop
+    @{{ python }} -m deploy.tools.shape
+
+# Remove all that was made here: environment, samples, caches
+[group('change')]
+[confirm("Remove .venv, .local and all caches? [y/N]")]
+clean:
+    rm -rf .venv .local build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+    find proxy tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +
+
+[private]
+_runtime:
+    @deploy/tools/prepare runtime
+
+[private]
+_develop:
+    @deploy/tools/prepare develop
