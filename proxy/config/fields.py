@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Field,
     PlainSerializer,
     SecretStr,
     SerializationInfo,
@@ -36,7 +35,13 @@ class RelativeToSource:
     """Marks a path that is relative to the file that says it (or to the working directory)."""
 
 
-FilePath = Annotated[Path, RelativeToSource()]
+def _check_path(found: object) -> object:
+    if isinstance(found, str) and (not found or not found.isprintable()):
+        raise ValueError("a path")
+    return found
+
+
+FilePath = Annotated[Path, BeforeValidator(_check_path), RelativeToSource()]
 """A path; absolute once it has been loaded."""
 
 
@@ -67,6 +72,7 @@ def _empty_is_none(found: T) -> T | None:
 
 UNSET_IF_EMPTY: Final = BeforeValidator(_empty_is_none)
 
+OptionalFile = Annotated[FilePath | None, UNSET_IF_EMPTY]
 OptionalText = Annotated[str | None, UNSET_IF_EMPTY]
 OptionalSecret = Annotated[
     Secret | None, UNSET_IF_EMPTY, PlainSerializer(_write_secret, return_type=str | None)
@@ -230,7 +236,14 @@ Key = Annotated[
     ),
 ]
 
-ErrorStatus = Annotated[int, Field(ge=400, le=599)]
+
+def _check_status(found: object) -> int:
+    if str(found).isdecimal() and 400 <= int(str(found)) <= 599:
+        return int(str(found))
+    raise ValueError("a status from 400 to 599")
+
+
+ErrorStatus = Annotated[int, BeforeValidator(_check_status)]
 
 
 def _is_header_value(found: str) -> bool:

@@ -27,9 +27,11 @@ def settle(layers: Layers, working: Path) -> Iterator[Fault]:
             layers.replace(place.path, str(_absolute(layers, place.path, place.value, working)))
     for place in list(places(layers.tree)):
         name = str(place.path[-1])
-        if name.endswith("_file") and isinstance(place.value, str):
+        if not isinstance(place.value, str) or not place.value:
+            continue
+        if name.endswith("_file"):
             yield from _read_secret(layers, place.path, place.value)
-        elif name == "ca_bundle" and isinstance(place.value, str):
+        elif name == "ca_bundle":
             yield from _check_authorities(layers, place.path, place.value)
     yield from _check_certificate(layers)
 
@@ -40,7 +42,23 @@ def _absolute(layers: Layers, path: KeyPath, found: str, working: Path) -> Path 
         return found
     source = layers.source(path)
     base = working / Path(source.name).parent if source.kind == "file" else working
-    return Path.resolve(base) / Path(found).expanduser()
+    return _joined(base.resolve(), _expanded(found))
+
+
+def _expanded(found: str) -> Path:
+    """`found` with a leading "~" replaced by the home directory it stands for."""
+    try:
+        return Path(found).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(found)
+
+
+def _joined(base: Path, path: Path) -> Path:
+    """`path` below `base`, which is resolved, so that leading ".." can be taken off by text."""
+    parts = path.parts
+    while parts and parts[0] == "..":
+        base, parts = base.parent, parts[1:]
+    return base.joinpath(*parts)
 
 
 def _read_secret(layers: Layers, path: KeyPath, file: str) -> Iterator[Fault]:
@@ -126,7 +144,7 @@ def warnings_of(layers: Layers) -> list[str]:
             named_here = place.path in layers.sources and source.line is not None
             is_file = (*place.path[:-1], f"{place.path[-1]}_file") in layers.sources
             if named_here and not is_file and _is_open_to_all(Path(source.name)):
-                key = f"{path_text(place.path)} = {MASK}"
+                key = f'{path_text(place.path)} = "{MASK}"'
                 found.append(f"{source}: {key}: a secret in a file that everyone may read")
     return found
 

@@ -126,7 +126,7 @@ def _unknown(path: KeyPath, source: Source, found: object, layers: Layers) -> Fa
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     quiet = any(map(_SOUNDS_SECRET.search, (name, *near)))
     return Fault(
-        source, path, f"is not a known key; {hint}", MASK if quiet else _shown(found, None)
+        source, path, f"is not a known key; {hint}", f'"{MASK}"' if quiet else _shown(found, None)
     )
 
 
@@ -167,7 +167,7 @@ def _shown(found: object, field: FieldInfo | None) -> str:
     if found is None:
         return ""
     if field is not None and is_secret(field):
-        return MASK
+        return f'"{MASK}"'
     if isinstance(found, Mapping | list | tuple) or (field and is_table(field.annotation)):
         return _kind_of(found)
     text = json.dumps(found, ensure_ascii=False, default=str)

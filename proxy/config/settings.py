@@ -31,6 +31,7 @@ from proxy.config.fields import (
     HeaderValue,
     Key,
     MountPath,
+    OptionalFile,
     OptionalSecret,
     OptionalText,
     OriginName,
@@ -128,19 +129,19 @@ class S3Origin(Table):
     access_key_id: OptionalText = None
     """Left out or "": the usual AWS credential chain (environment, profile, roles)."""
 
-    access_key_id_file: FilePath | None = None
+    access_key_id_file: OptionalFile = None
     """File that holds the access key id, instead of `access_key_id`."""
 
     secret_access_key: OptionalSecret = None
     """The secret of `access_key_id`; better by file or environment than written down here."""
 
-    secret_access_key_file: FilePath | None = None
+    secret_access_key_file: OptionalFile = None
     """File that holds the secret, instead of `secret_access_key`."""
 
     session_token: OptionalSecret = None
     """The token that belongs to temporary credentials."""
 
-    session_token_file: FilePath | None = None
+    session_token_file: OptionalFile = None
     """File that holds the session token, instead of `session_token`."""
 
     profile: OptionalText = None
@@ -161,7 +162,7 @@ class S3Origin(Table):
     max_connections: Annotated[Whole, Field(ge=1, le=65536)] = 256
     """Most connections to the store, per worker."""
 
-    ca_bundle: FilePath | None = None
+    ca_bundle: OptionalFile = None
     """PEM file with the authorities to trust instead of the usual ones."""
 
 
@@ -215,7 +216,7 @@ class Rule(Table):
     """Pattern over the public path: * within a part, ** across parts: "/assets/**"."""
 
     cache_control: HeaderValue | None = None
-    """Cache-Control of these, instead of the object's own."""
+    """Cache-Control of these, where the object has none of its own."""
 
     content_security_policy: HeaderValue | None = None
     """Content-Security-Policy of these; "sandbox" for content that isn't trusted."""

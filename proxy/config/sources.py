@@ -5,9 +5,13 @@ Pure. Tables merge and everything else replaces, so a later layer says only what
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 KeyPath = tuple[str | int, ...]
 """A key path: names of tables, and numbers of array elements from 0."""
@@ -37,8 +41,14 @@ DEFAULT = Source("default", "default")
 
 
 def path_text(path: KeyPath) -> str:
-    """`path` as `--set` takes it: "mounts.0.origin"."""
-    return ".".join(map(str, path))
+    """`path` as `--set` takes it: "mounts.0.origin"; other than bare keys are quoted."""
+    return ".".join(map(key_text, path))
+
+
+def key_text(key: str | int) -> str:
+    """One key as TOML writes it."""
+    text = str(key)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 @dataclass(slots=True)
