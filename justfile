@@ -52,7 +52,7 @@ check: _develop
 
 # Known vulnerabilities in what the locks install
 [group('check')]
-audit: _develop
+audit: _maintain
     @{{ python }} -m deploy.tools.audit
 
 # Put the code into the one format, and mend what ruff can
@@ -63,7 +63,7 @@ format: _develop
 
 # Resolve the dependencies into deploy/lock/, nothing younger than a week: just lock --upgrade
 [group('change')]
-lock *ARGS: _develop
+lock *ARGS: _maintain
     @{{ python }} -m deploy.tools.lock "$@"
 
 # The tree in numbers, each beside what we aim at
@@ -85,3 +85,7 @@ _runtime:
 [private]
 _develop:
     @deploy/tools/prepare develop
+
+[private]
+_maintain:
+    @deploy/tools/prepare maintain

@@ -27,18 +27,22 @@ _PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def main(extra: list[str]) -> int:
-    """Writes the three locks, each with what it takes in; 1 if one can't be made or installed."""
-    runtime, develop, just = (LOCKS / f"{name}.txt" for name in ("runtime", "develop", "just"))
+    """Writes the four locks, each with what it takes in; 1 if one can't be made or installed."""
+    names = ("just", "runtime", "develop", "maintain")
+    just, runtime, develop, maintain = (LOCKS / f"{name}.txt" for name in names)
+    # All are installed into one environment, so each agrees with the one before.
     for lock, sources in (
+        (just, ["--group", "just"]),
         (runtime, ["pyproject.toml"]),
         (develop, ["pyproject.toml", "--group", "develop", "--constraints", str(runtime)]),
-        (just, ["--group", "just"]),
+        (maintain, ["--group", "maintain", "--constraints", str(develop)]),
     ):
         print(f"resolving {lock}", flush=True)
         if _compile(lock, sources, extra) != 0:
             return 1
-    found = [_has_wheels(just, _RUN_ON), _has_wheels(runtime, _RUN_ON)]
-    return 0 if all([*found, _has_wheels(develop, _DEVELOPED_ON)]) else 1
+    found = [_has_wheels(lock, _RUN_ON) for lock in (just, runtime)]
+    found += [_has_wheels(lock, _DEVELOPED_ON) for lock in (develop, maintain)]
+    return 0 if all(found) else 1
 
 
 def _compile(lock: Path, sources: list[str], extra: list[str]) -> int:
