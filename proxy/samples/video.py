@@ -101,7 +101,7 @@ def sequence_parameters(width: int, height: int, rate: int) -> bytes:
 
 
 def _usability(rate: int) -> str:
-    """Usability information, §E.1.1: the colours (BT.709, limited range), the clock, no reordering."""
+    """What vui_parameters says, §E.1.1: BT.709 in limited range, a clock, no reordering."""
     bits = "0" + "0"  # no aspect ratio, no overscan
     bits += "1" + "101" + "0" + "1" + 3 * format(1, "08b")  # colours: unspecified format, limited
     bits += "0"  # chroma location as usual
