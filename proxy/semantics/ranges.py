@@ -16,7 +16,8 @@ from proxy.semantics.representation import Span
 MAX_FIELD_LENGTH = 4096
 
 # ASCII digits only: `\d` would take other scripts' digits, `int()` would take "1_0" and "+1".
-_RANGE = re.compile(r"[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))?[ \t]*")
+# No white space in it: `[ \t]*` on both sides of something optional is quadratic.
+_RANGE = re.compile(r"(?:([0-9]+)-([0-9]*)|-([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def parse_ranges(value: str | None) -> tuple[ByteRange, ...] | None:
         return None
     asked: list[ByteRange] = []
     for element in rest.split(","):
-        found = _RANGE.fullmatch(element)
+        found = _RANGE.fullmatch(element.strip(" \t"))
         if found is None:
             return None
         first, last, suffix = found.groups()
