@@ -1,6 +1,6 @@
 """Resolves pyproject.toml into deploy/lock/: exact versions, their hashes, no index and no path.
 
-    just lock                         keeps what is locked, adds and removes what pyproject.toml says
+    just lock                         keeps what is locked, adds and removes as pyproject.toml says
     just lock --upgrade               newest versions that are at least a week old
     just lock --upgrade-package h2 --exclude-newer-package h2=2026-01-31
                                       one version earlier than that: for a security fix, reviewed

@@ -47,7 +47,7 @@ _OFFLINE = """\
 The package index could not be reached. The first set-up needs it once; later ones only when a
 lock changed. Mirrors, proxies and certificates are taken from pip's own settings."""
 _NO_WHEEL = """\
-The index has no wheel of a locked version for this machine. The locks are made for CPython 3.11
+The index offers no wheel that fits both the lock and this machine. The locks are for CPython 3.11
 to 3.13 on Linux (x86-64, arm64, glibc) and macOS; this is {python} on {platform}."""
 _NO_VENV = """\
 {python} can't make virtual environments: its module {missing} is missing.
@@ -181,9 +181,8 @@ def _run(command: list[str], held: int) -> None:
         errors="replace",
         pass_fds=(held,),
     ) as process:
-        assert process.stdout is not None
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 said.append(line.rstrip())
                 _show_step(line)
         except BaseException:
@@ -203,7 +202,7 @@ def _show_step(line: str) -> None:
 
 
 def _explain(said: list[str]) -> str:
-    """pip's last words, and what they mean where that is known."""
+    """The last words of pip, and what they mean where that is known."""
     words = "\n".join(["The last lines of the command were:", *(f"  {one}" for one in said[-15:])])
     text = "\n".join(said)
     if "Retrying (" in text or "Failed to establish a new connection" in text:
