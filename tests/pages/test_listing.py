@@ -23,11 +23,11 @@ from proxy.pages.listing import (
 )
 from proxy.pages.text import link_to
 from proxy.semantics.keys import path_of_target
+from tests.pages.hostile import ANY_TEXT
 from tests.pages.reading import Reader
 
 BASE = "http://example.test/a%20b/%C3%A9/"
 NAMES = st.text(st.characters(exclude_characters="\0/"), min_size=1)
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
 HOSTILE = [
     "<script>alert(1)</script>",
     "--><img src=x onerror=alert(1)>",

@@ -6,7 +6,6 @@ import json
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 import proxy.errors
 from proxy.pages.problems import (
@@ -17,9 +16,9 @@ from proxy.pages.problems import (
     reason,
     render_problem,
 )
+from tests.pages.hostile import ANY_TEXT
 from tests.pages.reading import Reader
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
 
 
