@@ -70,7 +70,7 @@ def range_applies(fields: Mapping[str, str], representation: Representation) -> 
 
     An entity tag must match strongly. A date must be exactly the Last-Modified, and counts
     only where the store calls its validator strong: a file that may still change within this
-    second has a weak one.
+    second has a weak one, and a store without entity tags says nothing of it.
     """
     value = fields.get("if-range")
     if value is None:
@@ -79,8 +79,8 @@ def range_applies(fields: Mapping[str, str], representation: Representation) -> 
     if tag is not None:
         return _same(tag, representation, strongly=True)
     date = parse_http_date(value)
-    is_weak = representation.etag is not None and representation.etag.weak
-    return date is not None and date == representation.last_modified and not is_weak
+    is_strong = representation.etag is not None and not representation.etag.weak
+    return is_strong and date is not None and date == representation.last_modified
 
 
 def _tags(value: str) -> tuple[EntityTag, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
+from math import floor
 from time import gmtime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -55,7 +56,7 @@ def _seconds(parts: dict[str, str], this_year: int) -> int | None:
 
 def format_http_date(seconds: float) -> str:
     """The IMF-fixdate for seconds since the epoch; fractions are cut off, never rounded up."""
-    moment = gmtime(int(seconds))
+    moment = gmtime(floor(seconds))
     return (
         f"{_DAYS[moment.tm_wday]}, {moment.tm_mday:02} {_MONTHS[moment.tm_mon - 1]}"
         f" {moment.tm_year:04} {moment.tm_hour:02}:{moment.tm_min:02}:{moment.tm_sec:02} GMT"
