@@ -1,0 +1,1 @@
+"""Measurements, never run by the tests: figures depend on the machine. See docs/benchmarks.md."""

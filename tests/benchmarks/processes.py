@@ -1,0 +1,50 @@
+"""What the kernel says of a process and of those it started: processor time and memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of a process and all its descendants: seconds of processor time, largest peak in bytes."""
+
+    cpu: float
+    peak_memory: int
+
+
+def usage(pid: int) -> Usage:
+    """The usage so far. Peak memory is that of the largest single process (VmHWM)."""
+    family = descendants(pid)
+    return Usage(sum(map(_cpu, family)), max(map(_peak_memory, family)))
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and those it started, at any depth, that are alive."""
+    family = [pid]
+    for member in family:
+        for task in Path(f"/proc/{member}/task").iterdir():
+            family += [int(child) for child in (task / "children").read_text().split()]
+    return family
+
+
+def pin(pid: int, cpu: int) -> None:
+    """Keeps a process, its threads and its descendants on one processor."""
+    for member in descendants(pid):
+        for task in Path(f"/proc/{member}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {cpu})
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _peak_memory(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    found = next(line for line in lines if line.startswith("VmHWM"))
+    return int(found.split()[1]) * 1024
