@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -77,6 +78,14 @@ class DroppingHandler(QueueHandler):
             self.dropped += 1
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _printable(text: str) -> str:
+    """Text in which only line ends are left of all control characters."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 class JSONFormatter(logging.Formatter):
     """One JSON object in ASCII, its time in UTC: no text in it can break the line."""
 
@@ -104,7 +113,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         access = getattr(record, "access", None)
-        said = as_text(access) if isinstance(access, AccessRecord) else record.getMessage()
+        is_access = isinstance(access, AccessRecord)
+        said = as_text(access) if is_access else _printable(record.getMessage())
         mark = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         line = f"{self.formatTime(record, '%H:%M:%S')} {mark}{said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

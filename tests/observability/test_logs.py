@@ -1,0 +1,61 @@
+"""Logging: written by a thread, bounded, complete at the end, never blocking."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+
+import pytest
+
+from proxy.observability.logs import DroppingHandler, logging_to_standard_error
+
+logger = logging.getLogger("headgate.test")
+
+
+def test_lines_are_json_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_standard_error("info", "auto", access=True):
+        logger.info("one\nline %s", "\x1b[2J")
+        logger.debug("not this")
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "one\nline \x1b[2J"
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_text_escapes_controls_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_standard_error("info", "text", access=True):
+        logger.warning("a report\nof two lines \x1b[2J")
+    written = capsys.readouterr().err
+    assert "warning: a report\n" in written, "our own reports keep their lines"
+    assert "\x1b" not in written
+
+
+def test_tracebacks_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_standard_error("info", "json", access=True):
+        try:
+            raise ValueError("inner")
+        except ValueError:
+            logger.exception("outer")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "ValueError: inner" in json.loads(line)["traceback"]
+
+
+def test_the_access_log_can_be_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_standard_error("info", "json", access=False):
+        logging.getLogger("headgate.access").warning("nothing")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_sink_that_hangs_costs_lines_and_is_told() -> None:
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue(2)
+    handler = DroppingHandler(waiting)
+    for number in range(5):
+        handler.handle(logging.LogRecord("t", logging.INFO, "", 0, str(number), None, None))
+    assert handler.dropped == 3
+    assert [waiting.get().getMessage() for _ in range(2)] == ["0", "1"]
+    handler.handle(logging.LogRecord("t", logging.INFO, "", 0, "5", None, None))
+    assert [waiting.get().getMessage() for _ in range(2)] == [
+        "3 log lines were dropped: the log can't be written",
+        "5",
+    ]

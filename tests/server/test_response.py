@@ -1,0 +1,196 @@
+"""Sending a plan: what a client that leaves or stalls, and an origin that lies, lead to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from proxy.errors import ClientGone, Fault, OriginBroke
+from proxy.semantics.plan import Plan
+from proxy.semantics.representation import Representation, Span
+from proxy.server.response import BYTES_PER_TURN, Progress, send_plan
+from tests.server.asgi import Client
+
+KIB = 1024
+
+
+class Bytes:
+    """An object of zeros that gives buffers as it is told, and knows what became of its reads."""
+
+    representation = Representation(0)
+
+    def __init__(self, *buffers: int, wait: bool = False) -> None:
+        self.buffers, self.wait = buffers, wait
+        self.given, self.ended = 0, False
+
+    async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        try:
+            for length in self.buffers:
+                if self.wait:
+                    await asyncio.sleep(0)
+                self.given += 1
+                yield bytes(length)
+            if self.wait:
+                await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+    async def aclose(self) -> None: ...
+
+
+def plan_of(length: int) -> Plan:
+    return Plan(200, ((b"content-length", b"%d" % length),), (Span(0, length),))
+
+
+class Exchange:
+    """A plan, sent to a client in this process."""
+
+    def __init__(self, plan: Plan, opened: Bytes, stall_timeout: float = 5) -> None:
+        self.plan, self.opened, self.stall_timeout = plan, opened, stall_timeout
+        self.progress = Progress()
+        self.client = Client(self._app)
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_plan(
+            self.plan, self.opened, (), (receive, send), self.progress, self.stall_timeout
+        )
+
+    async def run(self) -> None:
+        await self.client.get("/")
+
+
+async def test_a_body_in_pieces() -> None:
+    parts = (b"--a", Span(0, 5), b"--b", Span(7, 12), b"--")
+    plan = Plan(206, ((b"content-length", b"18"),), parts)
+    exchange = Exchange(plan, Bytes(2, 3))
+    await exchange.run()
+    assert exchange.client.reply.body == b"--a" + bytes(5) + b"--b" + bytes(5) + b"--"
+    assert exchange.client.reply.complete
+    assert exchange.progress == replace(exchange.progress, status=206, sent=18, complete=True)
+
+
+async def test_the_last_buffer_ends_the_message() -> None:
+    """No empty message after it: one write less for every response."""
+    seen: list[tuple[int, bool]] = []
+    exchange = Exchange(plan_of(5), Bytes(2, 3))
+
+    async def note(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            seen.append((len(message["body"]), message["more_body"]))
+
+    exchange.client.on_send = note  # type: ignore[method-assign]  # the test is the client
+    await exchange.run()
+    assert seen == [(2, True), (3, False)]
+
+
+@pytest.mark.parametrize("buffers", [(4,), (2, 2), ()])
+async def test_a_short_body_is_never_ended(buffers: tuple[int, ...]) -> None:
+    exchange = Exchange(plan_of(5), Bytes(*buffers))
+    with pytest.raises(OriginBroke):
+        await exchange.run()
+    assert not exchange.client.reply.complete
+    assert exchange.progress.started is bool(buffers)
+
+
+@pytest.mark.parametrize("buffers", [(6,), (2, 3, 1)])
+async def test_a_long_body_is_never_passed_on(buffers: tuple[int, ...]) -> None:
+    exchange = Exchange(plan_of(5), Bytes(*buffers))
+    with pytest.raises(OriginBroke):
+        await exchange.run()
+    assert len(exchange.client.reply.body) <= 5
+
+
+async def test_a_client_that_leaves_stops_a_read_that_waits() -> None:
+    opened = Bytes(10, wait=True)
+    exchange = Exchange(plan_of(1000), opened)
+    task = asyncio.create_task(exchange.run())
+    while exchange.progress.sent == 0:
+        await asyncio.sleep(0)
+    exchange.client.leave.set()
+    with pytest.raises(ClientGone):
+        await task
+    assert opened.ended
+    assert len(asyncio.all_tasks()) == 1, "nobody is left waiting for the client"
+
+
+async def test_a_client_that_leaves_stops_a_read_that_never_waits() -> None:
+    """Hot files and memory give buffers without suspending: the loop must still be given up."""
+    opened = Bytes(*[64 * KIB] * 4000)
+    exchange = Exchange(plan_of(4000 * 64 * KIB), opened)
+    task = asyncio.create_task(exchange.run())
+    while exchange.progress.sent == 0:
+        await asyncio.sleep(0)
+    exchange.client.leave.set()
+    with pytest.raises(ClientGone):
+        await task
+    assert exchange.progress.sent <= 3 * BYTES_PER_TURN
+    assert opened.ended
+
+
+async def test_a_send_that_raises_means_the_client_is_gone() -> None:
+    exchange = Exchange(plan_of(10), Bytes(5, 5))
+
+    async def reset(_: Message) -> None:
+        raise ConnectionResetError
+
+    exchange.client.on_send = reset  # type: ignore[method-assign]  # the test is the client
+    with pytest.raises(ClientGone):
+        await exchange.run()
+    assert exchange.opened.ended
+
+
+async def test_a_client_that_takes_nothing_is_given_up() -> None:
+    exchange = Exchange(plan_of(10), Bytes(5, 5), stall_timeout=0.02)
+
+    async def stall(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    exchange.client.on_send = stall  # type: ignore[method-assign]  # the test is the client
+    with pytest.raises(ClientGone, match="read too slowly"):
+        await exchange.run()
+    assert exchange.opened.ended
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_cancelled_at_every_await(turns: int) -> None:
+    """A stop of the server at any point leaves no task and no open read."""
+    opened = Bytes(*[5] * 6, wait=True)
+    exchange = Exchange(plan_of(1000), opened)
+    task = asyncio.create_task(exchange.run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert opened.ended or opened.given == 0
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_leaving_and_being_cancelled_at_once_is_a_cancellation() -> None:
+    exchange = Exchange(plan_of(1000), Bytes(5, wait=True))
+    task = asyncio.create_task(exchange.run())
+    while exchange.progress.sent == 0:
+        await asyncio.sleep(0)
+    exchange.client.leave.set()
+    task.cancel()
+    with pytest.raises((asyncio.CancelledError, ClientGone)):
+        await task
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_fault_of_the_read_passes_through() -> None:
+    class Failing(Bytes):
+        async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+            yield b"x"
+            raise Fault("broken")
+
+    exchange = Exchange(plan_of(10), Failing())
+    with pytest.raises(Fault, match="broken"):
+        await exchange.run()
+    assert exchange.progress.sent == 1
