@@ -113,8 +113,10 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         access = getattr(record, "access", None)
-        is_access = isinstance(access, AccessRecord)
-        said = as_text(access) if is_access else _printable(record.getMessage())
+        if isinstance(access, AccessRecord):
+            said = as_text(access)
+        else:
+            said = _printable(record.getMessage())
         mark = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         line = f"{self.formatTime(record, '%H:%M:%S')} {mark}{said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

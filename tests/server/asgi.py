@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message
@@ -31,20 +31,23 @@ class Reply:
         return [value.decode("latin-1") for key, value in self.headers if key == wanted]
 
 
+async def _take(_: Message) -> None:
+    """A client that takes everything at once."""
+
+
 class Client:
-    """One client. `leave` and `on_send` let a test act as a client that goes or stalls."""
+    """One client. Set `leave` to go; put a function in `on_send` to stall or break: it is called
+    with every message before the message is taken."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.leave = asyncio.Event()
         self.reply = Reply()
+        self.on_send: Callable[[Message], Awaitable[None]] = _take
 
     async def receive(self) -> Message:
         await self.leave.wait()
         return {"type": "http.disconnect"}
-
-    async def on_send(self, _: Message) -> None:
-        """Called with every message before it is taken."""
 
     async def send(self, message: Message) -> None:
         await self.on_send(message)
