@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RequestFault
@@ -60,6 +60,7 @@ def read_json(listing: Listing) -> dict[str, Any]:
     return value
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES.filter(lambda name: link_to(name) is not None)), st.booleans())
 @example(HOSTILE, False)
 @example(HOSTILE, True)
@@ -76,6 +77,7 @@ def test_every_link_means_its_name(names: list[str], folders: bool) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.one_of(NAMES, ANY_TEXT), st.sampled_from(["", "/"]))
 @example("..", "")
 @example("a\\..", "/")
@@ -91,6 +93,7 @@ def test_a_name_has_a_link_if_and_only_if_its_address_is_served(name: str, slash
             path_of_target(b"/base/" + target)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 @example("<i>", "</bdi><b>")
 @example("--><!--", "]]>")
@@ -106,6 +109,7 @@ def test_no_name_changes_the_markup(name: str, folder: str) -> None:
     assert set(reader.attributes) - {"title"} == set(tame.attributes) - {"title"}
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab<>&\"'\n\t\u202e\u200b\x7f\ud800é👩")))
 def test_a_name_is_shown_as_it_is(name: str) -> None:
     shown = read_html("/", f"a{name}b").names[-1]
@@ -155,6 +159,7 @@ def test_json_is_stable() -> None:
     )
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_json_holds_no_lone_surrogates(path: str, name: str) -> None:
     value = read_json(Listing(path, page_of(name), next_link=path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 import proxy.errors
 from proxy.pages.problems import (
@@ -82,6 +82,7 @@ def test_the_page_says_all_of_it() -> None:
         assert said in text
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_nothing_said_changes_the_page(title: str, detail: str, request_id: str) -> None:
     tame = Reader(problem_html(500, "t", "d", "r"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.pages.text import attribute, link_to, plain, shown, size_for_people, utc, well_formed
@@ -35,6 +35,7 @@ def test_shown(text: str, markup: str) -> None:
     assert plain(text) == markup[5:-6].replace("<i>", "").replace("</i>", "")
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_shown_can_always_be_sent(text: str) -> None:
     assert "\n" not in shown(text)
@@ -105,6 +106,7 @@ def test_size_for_people(size: int, said: str) -> None:
     assert size_for_people(size) == said
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**72))
 def test_a_size_is_said_within_a_twentieth(size: int) -> None:
     number, unit = size_for_people(size).split()
