@@ -16,7 +16,11 @@ from proxy.errors import RequestFault, TargetTooLong
 # S3's limit for a key, in bytes of UTF-8 (User Guide, "Naming Amazon S3 objects").
 MAX_KEY_LENGTH = 1024
 
-_SCHEME_AND_AUTHORITY = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\@]*(?=/|$)")
+# A host is never empty (RFC 9110 §4.2.1), and userinfo is refused (§4.2.4).
+_HOST = rb"[!$%&'()*+,;=._~0-9A-Za-z\[\]-]"
+_SCHEME_AND_AUTHORITY = re.compile(
+    rb"[Hh][Tt][Tt][Pp][Ss]?://" + _HOST + rb"(?:" + _HOST + rb"|:)*(?=/|\Z)"
+)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NOT_VISIBLE_ASCII = re.compile(rb"[^\x21-\x7e]|#")
 _SEPARATORS = re.compile(r"[/\\]")
