@@ -17,9 +17,8 @@ from proxy.errors import RequestFault, TargetTooLong
 MAX_KEY_LENGTH = 1024
 
 # A host is never empty (RFC 9110 §4.2.1), and userinfo is refused (§4.2.4).
-_HOST = rb"[!$%&'()*+,;=._~0-9A-Za-z\[\]-]"
 _SCHEME_AND_AUTHORITY = re.compile(
-    rb"[Hh][Tt][Tt][Pp][Ss]?://" + _HOST + rb"(?:" + _HOST + rb"|:)*(?=/|\Z)"
+    rb"[Hh][Tt][Tt][Pp][Ss]?://(?!:)[!$%&'()*+,;=:._~0-9A-Za-z\[\]-]+(?=/|\Z)"
 )
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NOT_VISIBLE_ASCII = re.compile(rb"[^\x21-\x7e]|#")

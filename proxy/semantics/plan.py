@@ -243,7 +243,9 @@ def _fields_of_304(representation: Representation, policy: Policy) -> tuple[Fiel
 
 def _freshness_fields(representation: Representation, policy: Policy) -> list[Field]:
     fields: list[Field] = []
-    _add(fields, b"cache-control", representation.cache_control or policy.cache_control)
+    # A value that can't be sent is none: caches must not guess where the operator said.
+    own = representation.cache_control
+    _add(fields, b"cache-control", own if safe_value(own) else policy.cache_control)
     _add(fields, b"expires", representation.expires)
     return fields
 
@@ -252,8 +254,11 @@ def _disposition(representation: Representation, policy: Policy) -> str | None:
     if policy.download is None:
         return representation.content_disposition
     stored = representation.content_disposition
-    if not policy.download and stored and (kept := as_attachment(stored)):
-        return kept
+    if not policy.download and stored:
+        # One that can't be sent must not lead to a body that is shown instead of saved.
+        kept = as_attachment(stored)
+        if safe_value(kept) is not None:
+            return kept
     return attachment(policy.download or policy.name)
 
 
