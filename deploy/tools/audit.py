@@ -8,6 +8,7 @@ pin that applies to this machine must be among the answers.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -33,8 +34,10 @@ class Package(TypedDict, total=False):
 
 def main() -> int:
     """0 if all was looked at and nothing found, 1 if something was found, 2 if we can't tell."""
-    if not any(package.get("vulns") for package in ask(_KNOWN_BAD)):
-        print("audit: a release known to be vulnerable was not reported; this audit says nothing")
+    trial = ask(_KNOWN_BAD)
+    if not any(package.get("vulns") for package in trial):
+        why = "".join(f" ({one['skip_reason']})" for one in trial if "skip_reason" in one)
+        print(f"audit: {_KNOWN_BAD.strip()} is not reported as vulnerable{why}: no audit")
         return 2
     findings: dict[str, str] = {}
     for lock in sorted(LOCKS.glob("*.txt")):
@@ -76,13 +79,25 @@ def ask(requirements: str) -> list[Package]:
         file.flush()
         command = [sys.executable, "-m", "pip_audit", "--requirement", file.name, "--no-deps"]
         command += ["--disable-pip", "--format", "json", "--progress-spinner", "off"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=_environment()
+        )
     try:
         answers: list[Package] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        print(f"audit: pip-audit gave no answer:\n{done.stderr.strip()}")
+        print(f"audit: pip-audit gave no answer: {_last(done.stderr)}")
         return []
     return answers
+
+
+def _environment() -> dict[str, str]:
+    """Ours; where pip was told of a certificate authority, pip-audit is told too."""
+    authority = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    return {"REQUESTS_CA_BUNDLE": authority, **os.environ} if authority else dict(os.environ)
+
+
+def _last(stderr: str) -> str:
+    return (stderr.strip().splitlines() or ["(it said nothing)"])[-1]
 
 
 def _text(package: Package) -> str:

@@ -1,4 +1,4 @@
-"""Where CI is set, a test that was skipped or was expected to fail is a failure: it proves nothing."""
+"""Where CI is set, a test that is skipped or expected to fail is a failure: it proves nothing."""
 
 from __future__ import annotations
 
