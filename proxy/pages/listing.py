@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from proxy.origins.base import Entry, Page
-from proxy.pages.style import document
+from proxy.pages.style import LISTING_STYLE, document
 from proxy.pages.text import attribute, link_to, plain, shown, size_for_people, utc, well_formed
 from proxy.semantics.accept import preferred_media_type
 
@@ -69,7 +69,7 @@ def listing_html(listing: Listing) -> bytes:
     if listing.next_link is not None:
         link = attribute(listing.next_link)
         body.append(f'<p class="more"><a rel="next" href="{link}">Next page</a></p>')
-    return document(f"Index of {plain(listing.path)}", "\n".join(filter(None, body)))
+    return document(f"Index of {plain(listing.path)}", LISTING_STYLE, "\n".join(filter(None, body)))
 
 
 def _in_order(page: Page) -> list[Entry]:

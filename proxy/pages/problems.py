@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from proxy.pages.style import document
+from proxy.pages.style import PROBLEM_STYLE, document
 from proxy.pages.text import plain, shown, well_formed
 from proxy.semantics.accept import preferred_media_type
 
@@ -90,4 +90,4 @@ def problem_html(status: int, title: str, detail: str, request_id: str) -> bytes
         f'<div class="card fault"><p class="code">{status}</p>\n<h1>{shown(title)}</h1>\n'
         f'<p>{shown(detail)}</p>\n<p class="id">Request <code>{shown(request_id)}</code></p></div>'
     )
-    return document(f"{status} {plain(title)}", body)
+    return document(f"{status} {plain(title)}", PROBLEM_STYLE, body)

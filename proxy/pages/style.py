@@ -1,8 +1,8 @@
 """The look of Headgate's own pages, and the frame every one of them stands in.
 
-One style sheet, inline, allowed by its hash: a page works without any other request, and nothing
-that might slip into one can load, run, post or be framed. Icons are masks in the style sheet, so
-that they take the text's colour, light or dark.
+A style sheet for each kind of page, inline, allowed by its hash: a page works without any other
+request, and nothing that might slip into one can load, run, post or be framed. Icons are masks in
+the style sheet, so that they take the text's colour, light or dark.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ _FILE = _icon(
 _UP = _icon("<path d='M10 16V4.5M5 9.5l5-5 5 5'/>")
 _NEXT = _icon("<path d='M4 10h11.5M10.5 5l5 5-5 5'/>")
 
-STYLE = (
-    """
+_BASE = """
 :root{color-scheme:light dark;--page:#f5f6f8;--card:#fff;--text:#1b1f24;--soft:#5b6470;
 --line:#e3e6ea;--over:#f0f4fa;--link:#0a58ca;--folder:#b7791f;--mark:#b42318}
 @media(prefers-color-scheme:dark){:root{--page:#0f1216;--card:#171b21;--text:#e6e9ed;
@@ -46,12 +45,36 @@ a{color:var(--link);text-decoration:none}
 a:hover{text-decoration:underline}
 a:focus-visible{outline:2px solid var(--link);outline-offset:-2px;border-radius:6px}
 h1{margin:0;font-size:1.75rem;line-height:1.25;font-weight:650;letter-spacing:-.015em}
-nav{color:var(--soft);font-size:.9375rem}
+.card{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;
+box-shadow:0 1px 2px rgb(0 0 0/.05)}
+@media(max-width:40rem){
+main{padding:1.25rem .75rem 3rem}
+h1{font-size:1.375rem}
+}
+"""
+
+PROBLEM_STYLE = (
+    _BASE
+    + """.fault{max-width:36rem;margin:12vh auto 0;padding:2.25rem 2.5rem}
+.fault .code{margin:0 0 .25rem;color:var(--soft);font-weight:600;
+font-variant-numeric:tabular-nums}
+.fault p{margin:.75rem 0 0}
+.fault .id{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line);
+color:var(--soft);font-size:.875rem}
+code{font:.95em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+@media(max-width:40rem){
+.fault{margin-top:4vh;padding:1.5rem}
+}
+"""
+)
+"""The style sheet of problems."""
+
+LISTING_STYLE = (
+    _BASE
+    + """nav{color:var(--soft);font-size:.9375rem}
 nav ol{display:flex;flex-wrap:wrap;list-style:none;margin:0 0 .25rem;padding:0}
 nav li::after{content:"/";margin:0 .45rem;opacity:.6}
 .sum{margin:.35rem 0 1.25rem;color:var(--soft);font-size:.9375rem}
-.card{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;
-box-shadow:0 1px 2px rgb(0 0 0/.05)}
 table{width:100%;border-collapse:collapse}
 th{padding:.6rem 1rem;text-align:left;font-size:.8125rem;font-weight:600;color:var(--soft)}
 td{border-top:1px solid var(--line);padding:0 1rem;height:2.625rem}
@@ -81,15 +104,7 @@ background:var(--card);border:1px solid var(--line);border-radius:10px}
 .more a:hover{background:var(--over);text-decoration:none}
 .more a::after{content:"";width:1.25rem;height:1.25rem;background:currentColor;
 -webkit-mask:NEXT center/1.25rem no-repeat;mask:NEXT center/1.25rem no-repeat}
-.fault{max-width:36rem;margin:12vh auto 0;padding:2.25rem 2.5rem}
-.fault .code{margin:0 0 .25rem;color:var(--soft);font-weight:600;font-variant-numeric:tabular-nums}
-.fault p{margin:.75rem 0 0}
-.fault .id{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line);
-color:var(--soft);font-size:.875rem}
-code{font:.95em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 @media(max-width:40rem){
-main{padding:1.25rem .75rem 3rem}
-h1{font-size:1.375rem}
 h1,nav,.sum{padding:0 .25rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody{display:block}
@@ -105,8 +120,6 @@ td.s,td.m{font-size:.8125rem;line-height:1.2}
 .e{padding:.65rem 1rem .25rem}
 tr:has(td.m:empty) .e,tr:has(td[colspan]) .e{padding-bottom:.1rem}
 .more a{display:flex;justify-content:center}
-.fault{margin-top:4vh;padding:1.5rem}
-.fault h1{padding:0}
 }
 @media print{body{background:none}.card{border:0;box-shadow:none}.more,.u{display:none}}
 """.replace("FOLDER", _FOLDER)
@@ -114,22 +127,29 @@ tr:has(td.m:empty) .e,tr:has(td[colspan]) .e{padding-bottom:.1rem}
     .replace("NEXT", _NEXT)
     .replace("UP", _UP)
 )
+"""The style sheet of listings."""
 
-_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
+
+def _hash(style: str) -> str:
+    return f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
+
 
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
+    f"default-src 'none'; style-src {_hash(PROBLEM_STYLE)} {_hash(LISTING_STYLE)}; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The Content-Security-Policy every page of this room is sent with."""
 
 
-def document(title: str, body: str) -> bytes:
-    """A whole page. Both arguments are markup: they have been escaped by whoever made them."""
+def document(title: str, style: str, body: str) -> bytes:
+    """A whole page, in one of the style sheets above.
+
+    `title` and `body` are markup: they have been escaped by whoever made them.
+    """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     ).encode()

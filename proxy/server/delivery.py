@@ -6,6 +6,7 @@ how bytes are got in `proxy.origins`, how pages look in `proxy.pages`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -215,7 +216,9 @@ async def _deliver_listing(site: Site, request: Request, place: _Place) -> Answe
         parent_link=None if place.key == "" else "../",
         top=place.mount.path,
     )
-    fields, body = _page_of_ours(*render_listing(request.fields.get("accept"), listing))
+    # A thousand entries take several milliseconds: not on the event loop.
+    rendered = await asyncio.to_thread(render_listing, request.fields.get("accept"), listing)
+    fields, body = _page_of_ours(*rendered)
     fields = (*fields, (b"cache-control", b"no-cache"))
     return Answer(Plan(200, fields, (body,) if request.method == "GET" else ()))
 
