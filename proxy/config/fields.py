@@ -24,6 +24,9 @@ from pydantic import (
 )
 
 MASK: Final = "********"
+DEFAULT_BIND: Final = "127.0.0.1:8080"
+DEFAULT_TLS_BIND: Final = "127.0.0.1:8443"
+DEFAULT_ADMIN_BIND: Final = "127.0.0.1:9090"
 IN_CLEAR: Final = "secrets in clear"  # the context key under which a dump holds real secrets
 
 Flag = Annotated[bool, Strict()]

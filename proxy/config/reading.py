@@ -45,6 +45,7 @@ def read_file(layers: Layers, file: Path, order: int) -> Iterator[Fault]:
         yield _syntax_fault(file, order, error)
     else:
         lines = locate(text.replace("\r\n", "\n"))
+        layers.sources[()] = source
         layers.overlay(
             tree, {path: Source("file", str(file), line, order) for path, line in lines.items()}
         )

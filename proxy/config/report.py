@@ -65,9 +65,11 @@ class Fault:
 
 def text_of(faults: Iterable[Fault]) -> str:
     """All faults, a line each, in the order of the layers and of the lines within them."""
-    ranked = sorted(
-        dict.fromkeys(faults), key=lambda fault: (fault.source.order, fault.source.line or 0)
-    )
+
+    def rank(fault: Fault) -> tuple[int, int, str]:
+        return fault.source.order, fault.source.line or 0, fault.source.name
+
+    ranked = sorted(dict.fromkeys(faults), key=rank)
     return "\n".join(map(str, ranked))
 
 

@@ -19,6 +19,9 @@ from pydantic import (
 
 from proxy.config import together
 from proxy.config.fields import (
+    DEFAULT_ADMIN_BIND,
+    DEFAULT_BIND,
+    DEFAULT_TLS_BIND,
     Bind,
     BindOrOff,
     Bucket,
@@ -60,7 +63,7 @@ class Table(BaseModel):
 class Tls(Table):
     """The door that speaks HTTP/1.1 and HTTP/2 over TLS, chosen by ALPN."""
 
-    bind: tuple[Bind, ...] = ("127.0.0.1:8443",)
+    bind: tuple[Bind, ...] = (DEFAULT_TLS_BIND,)
     """Addresses to listen on with TLS."""
 
     certificate: FilePath
@@ -73,7 +76,7 @@ class Tls(Table):
 class Server(Table):
     """Where clients come in, and how long they may take."""
 
-    bind: tuple[Bind, ...] = ("127.0.0.1:8080",)
+    bind: tuple[Bind, ...] = (DEFAULT_BIND,)
     """Addresses for HTTP/1.1 and h2c in clear: "host:port", "[::1]:8080", "unix:/path"."""
 
     workers: Workers = 1
@@ -98,7 +101,7 @@ class Server(Table):
 class Admin(Table):
     """The operator's door: health and metrics."""
 
-    bind: BindOrOff = "127.0.0.1:9090"
+    bind: BindOrOff = DEFAULT_ADMIN_BIND
     """Address to listen on; "" turns it off. Not for the public."""
 
 

@@ -38,6 +38,7 @@ class Source:
 
 
 DEFAULT = Source("default", "default")
+NOWHERE = Source("default", "configuration")  # for what is missing, with no file to add it to
 
 
 def path_text(path: KeyPath) -> str:
@@ -98,10 +99,10 @@ class Layers:
             self.texts[path] = text
 
     def source(self, path: KeyPath) -> Source:
-        """The source of `path`, or of what is nearest above it."""
+        """The source of `path`, or of what is nearest above it, the last file above all."""
         while path and path not in self.sources:
             path = path[:-1]
-        return self.sources.get(path, DEFAULT)
+        return self.sources.get(path, NOWHERE)
 
     def value(self, path: KeyPath) -> object:
         """What stands at `path`, or None."""

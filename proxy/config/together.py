@@ -14,8 +14,11 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from proxy.config.fields import DEFAULT_ADMIN_BIND, DEFAULT_BIND, DEFAULT_TLS_BIND
+from proxy.config.sources import KeyPath
+
 Model = TypeVar("Model")
-Fault = tuple[tuple[str | int, ...], object, str]  # where, the value there, what is wrong
+Fault = tuple[KeyPath, object, str]  # where, the value there, what is wrong
 
 RULE: Final = "rule"  # the error type of these faults; their message is a whole sentence
 
@@ -129,29 +132,29 @@ def _rule_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _bind_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for loc, bind in _binds(data):
-        if bind in seen and not bind.endswith(":0"):
-            yield loc, bind, "is bound twice"
-        seen.add(bind)
-    server = _table(data.get("server"))
+    server, admin = _table(data.get("server")), _table(data.get("admin"))
+    tables: list[tuple[KeyPath, Mapping[str, Any], str]] = [
+        (("server", "bind"), server, DEFAULT_BIND),
+        (("admin", "bind"), admin, DEFAULT_ADMIN_BIND),
+    ]
+    if "tls" in server:
+        tables.append((("server", "tls", "bind"), _table(server["tls"]), DEFAULT_TLS_BIND))
+    seen = {default for _, table, default in tables if "bind" not in table}
+    for loc, table, _ in tables:
+        for at, bind in _binds(loc, table.get("bind")):
+            if bind in seen and not bind.endswith(":0"):
+                yield at, bind, "is bound twice"
+            seen.add(bind)
     if server.get("bind") in ([], ()) and not _table(server.get("tls")):
         yield ("server", "bind"), server["bind"], "is empty and there is no [server.tls] either"
 
 
-def _binds(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    server, admin = _table(data.get("server")), _table(data.get("admin"))
-    tls = _table(server.get("tls"))
-    for loc, binds in ((("server", "bind"), server), (("server", "tls", "bind"), tls)):
-        found = binds.get("bind")
-        if isinstance(found, list | tuple):
-            yield from (((*loc, number), at) for number, at in enumerate(found) if _is_text(at))
-    if _is_text(admin.get("bind")) and admin["bind"]:
-        yield ("admin", "bind"), admin["bind"]
-
-
-def _is_text(found: object) -> bool:
-    return isinstance(found, str)
+def _binds(loc: KeyPath, found: object) -> Iterator[tuple[KeyPath, str]]:
+    """The addresses that stand at `loc`, one or an array."""
+    if isinstance(found, str) and found:
+        yield loc, found
+    elif isinstance(found, list | tuple):
+        yield from (((*loc, number), at) for number, at in enumerate(found) if isinstance(at, str))
 
 
 # --- credentials ------------------------------------------------------------------------------
