@@ -39,6 +39,9 @@ PLAYER = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Headgate: seek in a clip</title>
+<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
+viewBox='0 0 16 16'%3E%3Cpath d='M1 2h14v3H1zM2 5h2v10H2zM12 5h2v10h-2z' fill='%23888'/%3E
+%3Cpath d='M5 10h6v5H5z' fill='%232a9fd6'/%3E%3C/svg%3E">
 <style>
   :root { color-scheme: light dark; --paper: #fbfaf7; --ink: #1c2430; --quiet: #5b6675;
     --line: #d9dce0; --link: #14618c; --code: #eef0f1; }

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
+from playwright.async_api import BrowserContext, CDPSession, ConsoleMessage, Page, async_playwright
 
 FLAGS = (
     "--no-sandbox",  # the tests may run as root, in a container
@@ -48,25 +49,39 @@ SEEK = """
 
 @dataclass
 class Answer:
-    """A response as the browser's network log tells it."""
+    """One request and its response as they were on the wire, field names in lower case."""
 
-    url: str
-    status: int
-    protocol: str
-    sent: dict[str, str]  # request fields, names in lower case
-    received: dict[str, str]  # response fields, likewise
+    request_id: str
+    sent: dict[str, str]
+    status: int = 0
+    received: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Log:
-    """The responses so far, and what the page complained about."""
+    """The exchanges so far, and what the page complained about.
+
+    With the browser's cache on, an answer may be joined of several: its Content-Range is then the
+    cache's, not the server's.
+    """
 
     answers: list[Answer] = field(default_factory=list)
+    urls: dict[str, str] = field(default_factory=dict)  # by request id, as are the protocols
+    protocols: dict[str, str] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
     def of(self, name: str) -> list[Answer]:
-        """Those to requests for this file."""
-        return [answer for answer in self.answers if answer.url.endswith("/" + name)]
+        """The answers for this file."""
+        found = [a for a in self.answers if a.status and self._name(a.request_id) == name]
+        assert found, f"no answer for {name}; there were some for {set(self.urls.values())}"
+        return found
+
+    def protocols_of(self, name: str) -> set[str]:
+        """What this file was fetched by: "http/1.1", "h2"."""
+        return {spoken for key, spoken in self.protocols.items() if self._name(key) == name}
+
+    def _name(self, request_id: str) -> str:
+        return self.urls.get(request_id, "").rpartition("/")[2]
 
 
 def chromium() -> str:
@@ -102,46 +117,46 @@ async def browser(directory: Path, **options: object) -> AsyncIterator[BrowserCo
             await context.close()
 
 
-async def logged_page(context: BrowserContext) -> tuple[Page, Log]:
+async def logged_page(context: BrowserContext, *, cache: bool = True) -> tuple[Page, Log]:
     """A new page and the log of its network, which grows by itself."""
     page, log = await context.new_page(), Log()
     page.on("pageerror", lambda error: log.complaints.append(str(error)))
-    page.on("console", lambda line: log.complaints.append(line.text))
-    await _record(await context.new_cdp_session(page), log)
+    page.on("console", lambda line: _note(line, log))
+    session = await context.new_cdp_session(page)
+    await _record(session, log)
+    await session.send("Network.setCacheDisabled", {"cacheDisabled": not cache})
     return page, log
 
 
+def _note(line: ConsoleMessage, log: Log) -> None:
+    """Every line of the console is a complaint, but for the icon that browsers ask for unasked."""
+    if not line.location["url"].endswith("/favicon.ico"):
+        log.complaints.append(line.text)
+
+
 async def _record(session: CDPSession, log: Log) -> None:
-    """Joins the three events in which the developer tools tell of one exchange."""
-    sent: dict[str, dict[str, str]] = {}
+    """Writes down what the developer tools tell: the "extra" events are those of the wire."""
 
-    def on_sent(event: dict[str, object]) -> None:
-        sent.setdefault(str(event["requestId"]), {}).update(_fields(event["headers"]))
+    def on_sent(event: dict[str, Any]) -> None:
+        log.answers.append(Answer(event["requestId"], _fields(event)))
 
-    def on_request(event: dict[str, object]) -> None:
-        request = event["request"]
-        assert isinstance(request, dict)
-        sent.setdefault(str(event["requestId"]), {}).update(_fields(request["headers"]))
+    def on_received(event: dict[str, Any]) -> None:
+        waiting = (a for a in log.answers if a.request_id == event["requestId"] and not a.status)
+        if answer := next(waiting, None):
+            answer.status, answer.received = event["statusCode"], _fields(event)
 
-    def on_response(event: dict[str, object]) -> None:
-        response = event["response"]
-        assert isinstance(response, dict)
-        log.answers.append(
-            Answer(
-                response["url"],
-                response["status"],
-                response["protocol"],
-                sent.setdefault(str(event["requestId"]), {}),
-                _fields(response["headers"]),
-            )
-        )
+    def on_request(event: dict[str, Any]) -> None:
+        log.urls[event["requestId"]] = event["request"]["url"]
+
+    def on_response(event: dict[str, Any]) -> None:
+        log.protocols[event["requestId"]] = event["response"]["protocol"]
 
     session.on("Network.requestWillBeSentExtraInfo", on_sent)
+    session.on("Network.responseReceivedExtraInfo", on_received)
     session.on("Network.requestWillBeSent", on_request)
     session.on("Network.responseReceived", on_response)
     await session.send("Network.enable")
 
 
-def _fields(headers: object) -> dict[str, str]:
-    assert isinstance(headers, dict)
-    return {name.lower(): value for name, value in headers.items()}
+def _fields(event: dict[str, Any]) -> dict[str, str]:
+    return {name.lower(): value for name, value in event["headers"].items()}
