@@ -1,0 +1,183 @@
+"""The workers of one plan: all started together, each replaced when it dies, all retired together.
+
+A reload makes a second crew beside the first; they share sockets, and for a moment both accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from proxy.errors import StartError
+from proxy.server.processes import WorkerProcess
+from proxy.server.serving import Drained, Limits
+from proxy.server.sockets import Listeners
+from proxy.server.tls import TLSFiles
+
+logger = logging.getLogger(__name__)
+
+# Importing and connecting to an origin takes about a second; a slow store is given time.
+_START_TIMEOUT = 60.0
+# Seconds: a crash is mended at once, a crash at every start does not fill the log and the CPU.
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
+# Seconds after which a worker that dies counts as one that had worked.
+_WORKED = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPlan:
+    """What to serve, as plain values. Times in seconds, sizes in bytes.
+
+    Attributes:
+        bind: clear addresses (HTTP/1.1, HTTP/2 with prior knowledge): `host:port`,
+            `[v6]:port` or `unix:/path`.
+        payload: what the workers build their app from; not looked at here.
+        tls: addresses with TLS, and its files; None without.
+        workers: how many processes.
+        graceful_timeout: how long responses in flight may go on when it stops.
+        keep_alive_timeout: how long a connection may be idle.
+        max_header_size: the size of a request head, beyond which it is refused with 431.
+        admin_bind: where the operator's door is; None without.
+    """
+
+    bind: tuple[str, ...]
+    payload: bytes
+    tls: TLSFiles | None = None
+    workers: int = 1
+    graceful_timeout: float = 30.0
+    keep_alive_timeout: float = 5.0
+    max_header_size: int = 16 * 1024
+    admin_bind: str | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses the workers serve."""
+        return (*self.bind, *(self.tls.bind if self.tls is not None else ()))
+
+
+def next_delay(last: float, lived: float) -> float:
+    """Seconds to wait before a worker is replaced that lived so long; `last` is the wait before
+    it was started, 0 for the first."""
+    if last == 0 or lived >= _WORKED:
+        return _FIRST_DELAY
+    return min(last * 2, _LONGEST_DELAY)
+
+
+class Crew:
+    """The workers of `plan` on `listeners`. `start`, then `retire` once, or `kill`."""
+
+    def __init__(self, plan: ServingPlan, listeners: Listeners, command: Sequence[str]) -> None:
+        self.plan = plan
+        self._listeners = listeners
+        self._command = command
+        self._workers: dict[int, WorkerProcess] = {}
+        self._leaving: set[WorkerProcess] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    @property
+    def workers(self) -> list[WorkerProcess]:
+        """All processes, those too that are only leaving."""
+        return [*self._workers.values(), *self._leaving]
+
+    async def start(self) -> None:
+        """Starts all workers and waits until all are ready.
+
+        Raises `StartError` with the words of the first that can't, and leaves none behind.
+        """
+        try:
+            await self._spawn_all()
+        except BaseException:
+            await self.kill()
+            raise
+        numbers = range(self.plan.workers)
+        self._keepers = [asyncio.create_task(self._keep(index)) for index in numbers]
+
+    async def _spawn_all(self) -> None:
+        numbers = range(self.plan.workers)
+        ends = await asyncio.gather(*map(self._spawn, numbers), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _spawn(self, index: int) -> None:
+        clear = self._share(self.plan.bind, index)
+        secure = self._share(self.plan.tls.bind if self.plan.tls else (), index)
+        message = self._message(clear, secure)
+        sockets = [*clear, *secure]
+        worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets)
+        self._workers[index] = worker
+        await worker.wait_ready(_START_TIMEOUT)
+
+    def _share(self, addresses: Sequence[str], index: int) -> list[socket.socket]:
+        count = self.plan.workers
+        return [one for text in addresses for one in self._listeners.share(text, index, count)]
+
+    def _message(
+        self, clear: Sequence[socket.socket], secure: Sequence[socket.socket]
+    ) -> dict[str, Any]:
+        plan, tls = self.plan, self.plan.tls
+        limits = Limits(plan.keep_alive_timeout, plan.max_header_size)
+        return {
+            "clear": [one.fileno() for one in clear],
+            "secure": [one.fileno() for one in secure],
+            "certificate": tls.certificate if tls else None,
+            "key": tls.key if tls else None,
+            "graceful_timeout": plan.graceful_timeout,
+            "limits": asdict(limits),
+        }
+
+    async def _keep(self, index: int) -> None:
+        """Replaces the worker of one place whenever it takes no more requests."""
+        delay = 0.0
+        while True:
+            worker = self._workers[index]
+            await worker.vacated.wait()
+            if worker.state == "gone":
+                delay = next_delay(delay, time.monotonic() - worker.since)
+                logger.error(
+                    "worker %d %s; starting another in %g s", worker.pid, worker.ending, delay
+                )
+                await asyncio.sleep(delay)
+            else:
+                logger.info("worker %d was told to leave; starting another", worker.pid)
+                self._leaving.add(worker)
+                delay = 0.0
+            self._leaving = {one for one in self._leaving if one.state != "gone"}
+            try:
+                await self._spawn(index)
+            except StartError as error:
+                logger.warning("no worker in the place of %d: %s", worker.pid, error)
+                await self._workers[index].kill()
+
+    async def retire(self, grace: float) -> tuple[Drained, int]:
+        """Drains all workers and waits until they are gone.
+
+        Returns the sum of their counts, and how many could not say theirs.
+        """
+        await self._stop_keeping()
+        present = [one for one in self.workers if one.state != "gone"]
+        counts = await asyncio.gather(*(one.drain(grace) for one in present))
+        known = [one for one in counts if one is not None]
+        total = Drained(sum(one.finished for one in known), sum(one.cut for one in known))
+        return total, len(counts) - len(known)
+
+    async def hurry(self) -> None:
+        """Ends a drain that is under way."""
+        for worker in self.workers:
+            await worker.hurry()
+
+    async def kill(self) -> None:
+        """Kills all workers and waits until they are gone."""
+        await self._stop_keeping()
+        await asyncio.gather(*(one.kill() for one in self.workers))
+
+    async def _stop_keeping(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers = []

@@ -1,0 +1,268 @@
+"""The supervisor: one process that binds, starts the workers, replaces them, and never serves
+a client itself (only the operator's door).
+
+    SIGTERM, SIGINT   drain: no new connections, responses in flight may end; again: cut them
+    SIGHUP            load again; new workers first, then the old ones drain
+
+It works as process 1 of a container. If it is killed, the workers see it and drain by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
+
+from proxy.errors import ConfigurationError, StartError
+from proxy.server.crew import Crew, ServingPlan
+from proxy.server.processes import reap_orphans
+from proxy.server.serving import Drained, Limits, Serving
+from proxy.server.sockets import Listeners
+from proxy.server.tls import make_context
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two looks for orphans, as process 1 only.
+_REAP_EVERY = 1.0
+# Seconds the operator's door may take to answer what it was asked last.
+_ADMIN_GRACE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is served now, with the ports that were chosen where 0 was asked for.
+
+    Attributes:
+        clear: addresses without TLS, as `host:port` or `unix:/path`.
+        tls: addresses with TLS.
+        admin: the operator's door, or None.
+        workers: process ids.
+    """
+
+    clear: tuple[str, ...]
+    tls: tuple[str, ...]
+    admin: str | None
+    workers: tuple[int, ...]
+
+
+# What the operator's door is told of the server when it asks; JSON in Python's types.
+Health = Mapping[str, object]
+MakeAdmin = Callable[[Callable[[], Health]], ASGIApp]
+
+
+async def supervise(
+    load: Callable[[], ServingPlan],
+    command: Sequence[str],
+    announce: Callable[[Started], None],
+    admin: MakeAdmin | None = None,
+) -> int:
+    """Serves until told to stop; returns the exit code, 0.
+
+    `load` gives the plan, now and at each SIGHUP; it may raise `ConfigurationError` or
+    `StartError`. `command` starts a worker; the descriptor of its control channel is appended.
+    `announce` is called once, when everything is ready. `admin` makes the operator's door.
+
+    Raises `StartError` or `ConfigurationError` when the first start fails; nothing is then left
+    running or bound.
+    """
+    supervisor = Supervisor(load, command, admin)
+    return await supervisor.run(announce)
+
+
+class Supervisor:
+    """See `supervise`."""
+
+    def __init__(
+        self, load: Callable[[], ServingPlan], command: Sequence[str], admin: MakeAdmin | None
+    ) -> None:
+        self._load = load
+        self._command = command
+        self._make_admin = admin
+        self._listeners = Listeners()
+        self._crew: Crew | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._old: set[Crew] = set()
+        self._door: tuple[str, Serving] | None = None
+        self._draining = False
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self, announce: Callable[[Started], None]) -> int:
+        """The supervisor's whole life."""
+        loop = asyncio.get_running_loop()
+        handlers = {
+            signal.SIGTERM: self._told_to_stop,
+            signal.SIGINT: self._told_to_stop,
+            signal.SIGHUP: self._reload.set,
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        reaper = asyncio.create_task(self._reap()) if os.getpid() == 1 else None
+        try:
+            await self._until_stop(self._serve(announce))
+            await self._drain()
+        finally:
+            await self._clean_up()
+            if reaper is not None:
+                reaper.cancel()
+            for number in handlers:
+                loop.remove_signal_handler(number)
+        return 0
+
+    def _told_to_stop(self) -> None:
+        (self._stop_now if self._stop.is_set() else self._stop).set()
+
+    async def _until_stop(self, work: Coroutine[object, object, None]) -> None:
+        """Does the work until it ends, fails, or a stop is asked for."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+
+    async def _serve(self, announce: Callable[[Started], None]) -> None:
+        crew = await self._start(await asyncio.to_thread(self._load))
+        announce(self._started(crew))
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            try:
+                await self._start(await asyncio.to_thread(self._load))
+                logger.info("the new configuration is in effect")
+            except (ConfigurationError, StartError) as error:
+                logger.warning("the new configuration is refused, the old one stays: %s", error)
+
+    # --- starting ---------------------------------------------------------------------------
+
+    async def _start(self, plan: ServingPlan) -> Crew:
+        """Starts a crew for the plan, and retires the one there was. On an error all stays."""
+        if plan.tls is not None:
+            make_context(plan.tls)
+        admin = (plan.admin_bind,) if plan.admin_bind is not None else ()
+        listeners = self._listeners.succeed((*plan.addresses, *admin), plan.workers)
+        crew = Crew(plan, listeners, self._command)
+        try:
+            await crew.start()
+        except BaseException:
+            listeners.close_except(self._listeners)
+            raise
+        previous, self._crew = self._crew, crew
+        before, self._listeners = self._listeners, listeners
+        before.close_except(listeners)
+        if previous is not None:
+            self._retire(previous)
+        await self._open_door(plan.admin_bind)
+        return crew
+
+    def _retire(self, crew: Crew) -> None:
+        self._old.add(crew)
+        task = asyncio.create_task(self._see_off(crew))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+    async def _see_off(self, crew: Crew) -> None:
+        total, unknown = await crew.retire(crew.plan.graceful_timeout)
+        self._old.discard(crew)
+        _say("replaced", total, unknown)
+
+    async def _open_door(self, address: str | None) -> None:
+        """Opens the operator's door where the plan wants it, if it is not there already."""
+        if self._door is not None:
+            if self._door[0] == address:
+                return
+            await self._door[1].drain(_ADMIN_GRACE)
+            self._door = None
+        if address is not None and self._make_admin is not None:
+            door = Serving(cast("ASGIFramework", self._make_admin(self.health)), Limits())
+            copies = [one.dup() for one in self._listeners.share(address, 0, 1)]
+            await door.open(copies, None)
+            self._door = (address, door)
+
+    def _started(self, crew: Crew) -> Started:
+        plan, shown = crew.plan, self._listeners.shown
+        return Started(
+            clear=tuple(map(shown, plan.bind)),
+            tls=tuple(map(shown, plan.tls.bind if plan.tls else ())),
+            admin=shown(plan.admin_bind) if plan.admin_bind is not None else None,
+            workers=tuple(one.pid for one in crew.workers),
+        )
+
+    def health(self) -> Health:
+        """What the operator's door tells: whether new requests are welcome, and the workers."""
+        crews = ([self._crew] if self._crew is not None else []) + list(self._old)
+        workers = [{"pid": one.pid, "state": one.state} for crew in crews for one in crew.workers]
+        ready = any(one["state"] == "ready" for one in workers)
+        return {
+            "ready": ready and not self._draining,
+            "draining": self._draining,
+            "workers": workers,
+        }
+
+    # --- stopping ---------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Lets all responses in flight end, for as long as the plan allows."""
+        self._draining = True
+        crew = self._crew
+        if crew is None:
+            return
+        logger.info("stopping: responses in flight have %g s to end", crew.plan.graceful_timeout)
+        hurrying = asyncio.create_task(self._hurry_when_told([crew, *self._old]))
+        retiring = asyncio.create_task(crew.retire(crew.plan.graceful_timeout))
+        await asyncio.sleep(0)  # the workers are told first: what is queued, they may still take
+        self._close_listeners(crew.plan)
+        total, unknown = await retiring
+        if self._retired:
+            await asyncio.wait(list(self._retired))
+        hurrying.cancel()
+        self._crew = None
+        _say("stopped", total, unknown)
+
+    def _close_listeners(self, plan: ServingPlan) -> None:
+        """Closes our copies of the workers' sockets, so that new connections are refused."""
+        admin = (plan.admin_bind,) if plan.admin_bind is not None else ()
+        kept = self._listeners.succeed(admin, 1)
+        self._listeners.close_except(kept)
+        self._listeners = kept
+
+    async def _hurry_when_told(self, crews: Sequence[Crew]) -> None:
+        await self._stop_now.wait()
+        for crew in crews:
+            await crew.hurry()
+
+    async def _clean_up(self) -> None:
+        """Leaves nothing running or bound, however we came here."""
+        for task in list(self._retired):
+            task.cancel()
+        for crew in [*([self._crew] if self._crew is not None else []), *self._old]:
+            await crew.kill()
+        if self._door is not None:
+            await self._door[1].drain(_ADMIN_GRACE)
+        self._listeners.close_except(Listeners())
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(_REAP_EVERY)
+            crews = [self._crew, *self._old]
+            reap_orphans({one.pid for crew in crews if crew is not None for one in crew.workers})
+
+
+def _say(what: str, total: Drained, unknown: int) -> None:
+    rest = f"; {unknown} workers ended without a count" if unknown else ""
+    logger.info(
+        "%s: %d responses finished while draining, %d cut%s", what, total.finished, total.cut, rest
+    )

@@ -1,0 +1,141 @@
+"""One worker process: builds the app from the payload, serves it, drains and leaves.
+
+It leaves when the supervisor says so, when it gets SIGTERM itself, or when the supervisor is gone,
+which it sees by the end of the control channel. It never prints an error of the start: it reports
+it, and the supervisor says it once for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import uvloop
+from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
+
+from proxy.errors import ConfigurationError, StartError
+from proxy.server.control import Channel, Message
+from proxy.server.serving import Limits, Serving
+from proxy.server.tls import TLSFiles, make_context
+
+logger = logging.getLogger(__name__)
+
+# Seconds an app may take to give back what it holds, once no request is left.
+_CLOSE_TIMEOUT = 3.0
+
+
+class WorkerApp(Protocol):
+    """What a worker serves."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """The ASGI application. It gets no lifespan events: `start` and `aclose` are those."""
+        ...
+
+    async def start(self) -> None:
+        """Makes ready; raises `StartError` in one clear line."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what it holds, after the last request."""
+        ...
+
+
+def run_worker(control: int, build: Callable[[bytes], WorkerApp]) -> int:
+    """Serves until told to leave; returns the exit code.
+
+    `control` is the inherited descriptor of the control channel. `build` makes the app from the
+    plan's payload; it and the app's `start` may raise `StartError` or `ConfigurationError`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's business
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end = socket.socket(fileno=control)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Worker(build).run(end))
+
+
+class _Worker:
+    def __init__(self, build: Callable[[bytes], WorkerApp]) -> None:
+        self._build = build
+        self._leave = asyncio.Event()
+        self._by_itself = False
+        self._grace = 0.0
+        self._serving: Serving | None = None
+
+    async def run(self, end: socket.socket) -> int:
+        """The worker's whole life."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave_by_itself)
+        channel = await Channel.over(end)
+        try:
+            received = await channel.receive()
+            return 0 if received is None else await self._serve(channel, *received)
+        except ConnectionError:
+            return 0  # the supervisor is gone, and with it whoever would read a report
+        finally:
+            await channel.aclose()
+
+    def _leave_by_itself(self) -> None:
+        self._by_itself = True
+        self._leave.set()
+
+    async def _serve(self, channel: Channel, plan: Message, payload: bytes) -> int:
+        self._grace = plan["graceful_timeout"]
+        try:
+            made = self._build(payload)
+            await made.start()
+            serving = await self._open(made.app, plan)
+        except (StartError, ConfigurationError) as error:
+            await channel.send({"is": "failed", "why": str(error)})
+            return 1
+        except Exception as error:
+            logger.exception("the worker failed to start")
+            why = f"The worker failed to start: {type(error).__name__}: {error}"
+            await channel.send({"is": "failed", "why": why})
+            return 1
+        gc.collect()
+        gc.freeze()  # what start-up made lives for ever: no collection need look at it again
+        await channel.send({"is": "ready"})
+        listening = asyncio.create_task(self._listen(channel))
+        await self._leave.wait()
+        if self._by_itself:
+            await channel.send({"is": "draining"})
+        drained = await serving.drain(self._grace)
+        listening.cancel()
+        await channel.send({"is": "drained", "finished": drained.finished, "cut": drained.cut})
+        await _close(made)
+        return 0
+
+    async def _open(self, app: ASGIApp, plan: Message) -> Serving:
+        serving = self._serving = Serving(cast("ASGIFramework", app), Limits(**plan["limits"]))
+        clear = [socket.socket(fileno=one) for one in plan["clear"]]
+        secure = [socket.socket(fileno=one) for one in plan["secure"]]
+        if secure:
+            files = TLSFiles((), plan["certificate"], plan["key"])
+            await serving.open(secure, make_context(files))
+        await serving.open(clear, None)
+        return serving
+
+    async def _listen(self, channel: Channel) -> None:
+        """Waits for orders; the end of the channel is one too. A second one means: hurry."""
+        while received := await channel.receive():
+            message, _ = received
+            if message["is"] == "drain":
+                if self._leave.is_set() and self._serving is not None:
+                    self._serving.hurry()
+                self._grace = message["grace"]
+                self._leave.set()
+        self._leave.set()
+
+
+async def _close(made: WorkerApp) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await made.aclose()
+    except Exception:
+        logger.exception("the app could not be closed")
