@@ -92,6 +92,7 @@ class Credentials:
         failures = 0
         while True:
             await self._pause(failures)
+            self._doubted.clear()
             try:
                 self._take(await look())
                 failures = 0
@@ -100,7 +101,6 @@ class Credentials:
                 _log.warning("S3 credentials could not be refreshed: %s", error)
 
     async def _pause(self, failures: int) -> None:
-        self._doubted.clear()
         left = None if self._expiry is None else self._expiry - time.time()
         try:
             async with asyncio.timeout(pause_before_refresh(left, failures, _CHANCE.random())):

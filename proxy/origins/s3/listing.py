@@ -99,7 +99,7 @@ class _Reader:
             if self._root != "ListBucketResult":
                 raise OriginFault(f"the listing is a {self._root[:40]!r}")
             return self._found()
-        except (expat.ExpatError, ValueError) as error:
+        except (expat.ExpatError, ValueError, KeyError) as error:
             raise OriginFault(f"the listing can't be read: {error}") from None
 
     def _refuse(self, *_: object) -> None:

@@ -65,7 +65,6 @@ class S3Origin:
         endpoint = await find_endpoint(options)
         tls = await _tls(endpoint, options)
         credentials = _credentials_for(options)
-        await credentials.start()
         limits = Limits(
             connect=options.connect_timeout,
             first_byte=options.first_byte_timeout,
@@ -77,6 +76,7 @@ class S3Origin:
         client = Client(Transport(endpoint.base, signer, limits, tls), credentials)
         where = f"S3 bucket {options.bucket!r} at {_shown(endpoint, options)}"
         try:
+            await credentials.start()
             await check_store(client, where, options.prefix, signed=not options.unsigned)
         except BaseException:
             await client.aclose()

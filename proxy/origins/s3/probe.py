@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from proxy.errors import Fault, OriginUnavailable, StartError
+from proxy.errors import Fault, StartError
 from proxy.origins.s3.client import Client
 from proxy.origins.s3.faults import Refusal, fault_of
 from proxy.origins.s3.signing import encode_key
@@ -47,8 +47,6 @@ async def check_store(client: Client, where: str, prefix: str, *, signed: bool) 
     """
     try:
         answer = await client.ask("GET", encode_key(prefix + _PROBE), {"range": "bytes=0-0"})
-    except OriginUnavailable:
-        raise
     except Fault as fault:
         raise StartError(f"{where}: {fault.detail}: check endpoint") from None
     if answer.status in (200, 206, 416):
