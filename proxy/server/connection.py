@@ -22,8 +22,8 @@ from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from proxy.server.exchange import Tally
-from proxy.server.http1 import Broken, ClosedSoon, Http1
+from proxy.server.exchange import Broken, ClosedSoon, Tally
+from proxy.server.http1 import Http1
 from proxy.server.http2 import Http2
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
+from hypercorn.events import Closed
 from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, HTTPScope
@@ -37,6 +38,14 @@ _HOP_BY_HOP = {b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connecti
 @dataclass(frozen=True)
 class Failed(Event):
     """The response can't be completed: break it off so that the client sees it."""
+
+
+class ClosedSoon(Closed):
+    """Close after the client has read what was sent: something it sent is still unread."""
+
+
+class Broken(Closed):
+    """Close with a reset, since a plain end would look like a complete body."""
 
 
 @dataclass(slots=True)

@@ -20,21 +20,13 @@ from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.h11 import STREAM_ID, H2ProtocolAssumedError, H11Protocol
 
-from proxy.server.exchange import Exchange, Failed, Tally
+from proxy.server.exchange import Broken, ClosedSoon, Exchange, Failed, Tally
 from proxy.server.requests import MOST_FIELDS, Refused, check_head, origin_form
 
 _UNANSWERED = {h11.IDLE, h11.SEND_RESPONSE}
 # Where the client stands while it owes no more of its request; the second after one that asked
 # for an upgrade, which h11 does not export.
 _REQUEST_READ = {"DONE", "MIGHT_SWITCH_PROTOCOL"}
-
-
-class ClosedSoon(Closed):
-    """Close after the client has read what was sent: something it sent is still unread."""
-
-
-class Broken(Closed):
-    """Close with a reset, since a plain end would look like a complete body."""
 
 
 class Http1(H11Protocol):

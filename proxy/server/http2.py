@@ -31,7 +31,7 @@ from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
 from proxy.server.boxes import Outbox
-from proxy.server.exchange import Exchange, Failed, Tally
+from proxy.server.exchange import ClosedSoon, Exchange, Failed, Tally
 from proxy.server.floods import Budget
 from proxy.server.requests import MOST_FIELDS, Refused, check_head, origin_form
 
@@ -105,7 +105,8 @@ class Http2(H2Protocol):
 
     async def _end(self) -> None:
         await self._flush()
-        await self.send(Closed())
+        await self.send(ClosedSoon())
+        await self.handle(Closed())
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for count, event in enumerate(events, start=1):
@@ -277,7 +278,7 @@ class Http2(H2Protocol):
         await self._drop(stream_id)
         if uploading:
             self._reset(stream_id, ErrorCodes.NO_ERROR)
-            await self._flush()
+        await self._flush()
         await self._look_idle()
 
     async def _look_idle(self) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
+COMMAND = [sys.executable, "-m", "tests.server.toy", "serve"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -62,10 +64,7 @@ async def start(directory: Path, **plan: object) -> Toy:
     config.write_text(json.dumps(plan))
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.server.toy",
-            "serve",
+            *COMMAND,
             str(config),
             cwd=ROOT,
             stdin=asyncio.subprocess.DEVNULL,
@@ -96,3 +95,21 @@ async def running(directory: Path, **plan: object) -> AsyncGenerator[Toy, None]:
             toy.signal(signal.SIGTERM)
             toy.signal(signal.SIGINT)  # the second one: at once
             await toy.ended()
+
+
+@contextlib.contextmanager
+def served(directory: Path, **plan: object) -> Iterator[int]:
+    """The port of a toy server that many tests share."""
+    config = directory / "toy.json"
+    config.write_text(json.dumps(plan))
+    with subprocess.Popen(
+        [*COMMAND, str(config)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        try:
+            yield int(said["clear"][0].rpartition(":")[2])
+        finally:
+            process.terminate()
+            process.send_signal(signal.SIGINT)
+            process.wait(30)

@@ -134,9 +134,9 @@ class H2:
             case h2.events.StreamEnded():
                 self.answers[event.stream_id].ended = True
             case h2.events.StreamReset():
-                self.answers[event.stream_id].reset = int(event.error_code)
+                self.answers[event.stream_id].reset = int(event.error_code or 0)
             case h2.events.ConnectionTerminated():
-                self.goaways.append(int(event.error_code))
+                self.goaways.append(int(event.error_code or 0))
 
     async def over(self, *streams: int, seconds: float = 10) -> None:
         """Reads until all these streams are over, or the connection is."""
