@@ -19,6 +19,10 @@ from proxy.config.sources import KeyPath, Layers, Source, leaves, paths_within
 PREFIX: Final = "HEADGATE_"
 LARGEST_FILE: Final = 1 << 20  # ours have a few KiB; a slip (a device, an image) shall not be read
 
+_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+_TOO_DEEP: Final = "is nested too deeply"
+
 # Kubernetes puts these into every container of a namespace that has a service named "headgate".
 _OF_KUBERNETES: Final = re.compile(r"(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_\w+)?)")
 
@@ -37,27 +41,32 @@ def read_file(layers: Layers, file: Path, order: int) -> Iterator[Fault]:
         return
     try:
         text = raw.decode().removeprefix("\ufeff")
-        tree = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         yield Fault(Source("file", str(file), line, order), (), "is not UTF-8 text")
-    except (ValueError, RecursionError) as error:
-        yield _syntax_fault(file, order, error)
-    else:
+        return
+    try:
+        tree = tomllib.loads(text)
         lines = locate(text.replace("\r\n", "\n"))
-        layers.sources[()] = source
         layers.overlay(
             tree, {path: Source("file", str(file), line, order) for path, line in lines.items()}
         )
+        layers.sources[()] = source
+    except (ValueError, RecursionError) as error:
+        yield _syntax_fault(file, text, order, error)
 
 
-def _syntax_fault(file: Path, order: int, error: Exception) -> Fault:
+def _syntax_fault(file: Path, text: str, order: int, error: Exception) -> Fault:
     """`tomllib` says "… (at line 3, column 7)" or "… (at end of document)" at the end."""
+    line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     said = str(error)
-    if match := re.search(r" \(at line (\d+), column (\d+)\)$", said):
-        name = f"{file}:{match[1]}:{match[2]}"
-        return Fault(Source("file", name, None, order), (), f"not TOML: {said[: match.start()]}")
-    return Fault(Source("file", str(file), None, order), (), f"not TOML: {said}")
+    if match := _POSITION.search(said):
+        said = said[: match.start()]
+        line, column = int(match[1] or line), int(match[2] or column)
+    elif isinstance(error, RecursionError):
+        return Fault(Source("file", str(file), None, order), (), _TOO_DEEP)
+    name = f"{file}:{line}:{column}"
+    return Fault(Source("file", name, None, order), (), f"not TOML: {said}")
 
 
 def read_environment(layers: Layers, environ: Mapping[str, str], order: int) -> Iterator[Fault]:
@@ -115,6 +124,8 @@ def _put(layers: Layers, path: KeyPath, text: str, source: Source) -> Iterator[F
             layers.put(at, leaf, above | within, text if at == path else None)
     except IndexError:
         yield Fault(source, path, "there is no such element in the array")
+    except RecursionError:
+        yield Fault(source, path, _TOO_DEEP)
 
 
 def value_of(text: str) -> object:

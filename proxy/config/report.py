@@ -154,9 +154,8 @@ def _bounds(context: Mapping[str, object], field: FieldInfo | None) -> str:
     write = cast("Callable[[object], str]", writer.func if writer else str)
     if low and high:
         return f"from {write(low.ge)} to {write(high.le)}"
-    if "ge" in context:
-        return f"at least {write(context['ge'])}"
-    return f"at most {write(context['le'])}"
+    name, words = ("ge", "at least") if "ge" in context else ("le", "at most")
+    return f"{words} {write(context[name])}"
 
 
 def _first_sentence(field: FieldInfo | None) -> str:

@@ -133,8 +133,8 @@ TABLE = [
         '[[mounts]]\npath = "media"\norigin = "filse"\n[[mounts]]\npath = "/a"\norigin = "zzz"',
         [
             (
-                'h.toml:5: mounts.0.path = "media": expected a path that starts with "/" and has no '
-                'empty, "." or ".." part, such as "/media/"'
+                'h.toml:5: mounts.0.path = "media": expected a path that starts with "/" and '
+                'has no empty, "." or ".." part, such as "/media/"'
             ),
             'h.toml:6: mounts.0.origin = "filse": names no origin; did you mean files?',
             'h.toml:9: mounts.1.origin = "zzz": names no origin; known here: files',
@@ -168,8 +168,8 @@ TABLE = [
         [
             "h.toml:4: rules.0: says a path but no option for it",
             (
-                'h.toml:7: rules.1.path = "*.js": expected a pattern over the public path that starts '
-                'with "/": * within a part, ** across parts'
+                'h.toml:7: rules.1.path = "*.js": expected a pattern over the public path that '
+                'starts with "/": * within a part, ** across parts'
             ),
             f'h.toml:8: rules.1.cache_control = "a\\r\\nb: c": {HEADER}',
         ],
@@ -225,7 +225,8 @@ S3_TABLE = [
         'endpoint = "store:80"',
         [
             (
-                'h.toml:4: origins.m.endpoint = "store:80": expected "http://host:port" or "https://host", '
+                'h.toml:4: origins.m.endpoint = "store:80": expected '
+                '"http://host:port" or "https://host", '
                 "without user, query or fragment"
             )
         ],
@@ -234,8 +235,8 @@ S3_TABLE = [
         'prefix = "/a"',
         [
             (
-                'h.toml:4: origins.m.prefix = "/a": expected the start of keys without a leading "/" or empty, '
-                '"." and ".." parts, such as "site/v1/"'
+                'h.toml:4: origins.m.prefix = "/a": expected the start of keys '
+                'without a leading "/" or empty, "." and ".." parts, such as "site/v1/"'
             )
         ],
     ),
@@ -273,6 +274,13 @@ def test_a_missing_bucket_hides_no_other_fault(tmp_path: Path) -> None:
         "h.toml:1: origins.m.bucket: is missing: Name of the bucket",
         'h.toml:3: origins.m.unsigned = "yes": expected true or false',
         'h.toml:6: mounts.0.origin = "n": names no origin; known here: m',
+    ]
+
+
+def test_origins_that_are_no_tables(tmp_path: Path) -> None:
+    assert faults(tmp_path, '[origins]\na = "hunter2"\nb = []\n')[1:] == [
+        "h.toml:2: origins.a = (a string): expected a table",
+        "h.toml:3: origins.b = (an array): expected a table",
     ]
 
 
