@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from time import monotonic
 
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -52,8 +53,8 @@ class PublicDoor:
             self.in_flight -= 1
 
     async def _answer(self, scope: Scope, channel: tuple[Receive, Send]) -> None:
-        now = asyncio.get_running_loop().time
-        begun, progress = now(), Progress()
+        # Not the event loop's time: uvloop's has whole milliseconds.
+        begun, progress = monotonic(), Progress()
         record = AccessRecord(
             request_id=secrets.token_hex(8),
             client=(scope.get("client") or ("unix",))[0],
@@ -65,7 +66,7 @@ class PublicDoor:
             await self._respond(scope, channel, record, progress)
         finally:
             record.status, record.sent = progress.status, progress.sent
-            record.seconds = now() - begun
+            record.seconds = monotonic() - begun
             if progress.started:
                 record.seconds_to_first_byte = progress.first_byte - begun
             log_access(record)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import monotonic
 
 from starlette.types import Receive, Send
 
@@ -31,7 +32,7 @@ BYTES_PER_TURN = 1024 * 1024
 
 @dataclass(slots=True)
 class Progress:
-    """How far a response has come. `first_byte` is the loop's time, in seconds, or 0."""
+    """How far a response has come. `first_byte` is by `time.monotonic`, in seconds, or 0."""
 
     status: int = 0
     started: bool = False
@@ -63,9 +64,13 @@ async def send_plan(
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    async with UntilDisconnect(receive), aclosing(_buffers(plan.parts, opened)) as buffers:
-        async for buffer in buffers:
-            await sender.body(buffer)
+    try:
+        async with UntilDisconnect(receive), aclosing(_buffers(plan.parts, opened)) as buffers:
+            async for buffer in buffers:
+                await sender.body(buffer)
+    except ClientGone:
+        if not progress.complete:  # or else it left because it has everything
+            raise
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
@@ -116,7 +121,7 @@ class _Sender:
         progress = self._progress
         progress.started = True
         progress.status = self._plan.status
-        progress.first_byte = asyncio.get_running_loop().time()
+        progress.first_byte = monotonic()
         await self._send(
             {
                 "type": "http.response.start",
@@ -127,7 +132,7 @@ class _Sender:
 
     async def _be_fair(self, length: int) -> None:
         self._turn += length
-        if self._turn >= BYTES_PER_TURN:
+        if self._turn >= BYTES_PER_TURN and self._left:
             self._turn = 0
             await asyncio.sleep(0)
 

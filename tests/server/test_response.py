@@ -131,6 +131,17 @@ async def test_a_client_that_leaves_stops_a_read_that_never_waits() -> None:
     assert opened.ended
 
 
+async def test_a_client_that_leaves_with_everything_has_everything() -> None:
+    exchange = Exchange(plan_of(10), Bytes(10, wait=True))
+
+    async def leave(_: Message) -> None:
+        exchange.client.leave.set()
+
+    exchange.client.on_send = leave
+    await exchange.run()
+    assert exchange.progress.complete
+
+
 async def test_a_send_that_raises_means_the_client_is_gone() -> None:
     exchange = Exchange(plan_of(10), Bytes(5, 5))
 
