@@ -2,7 +2,8 @@
 
 The system resolves the whole path in one call, and then is asked what it really opened; only
 that answer counts. Looking first and opening later would leave time to swap a link in between,
-and walking segment by segment without following links would mean resolving links ourselves.
+and walking segment by segment without following links would mean resolving links ourselves. What a
+link outside leads to may so be opened for an instant, but nothing of it is read.
 Everything here blocks: it is for threads. Errors of the system become faults here.
 """
 
