@@ -92,8 +92,9 @@ def faults_of(errors: Sequence[ErrorDetails], layers: Layers) -> Iterator[Fault]
         elif error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
             yield _wrong_kind(path, error["input"], layers)
         else:
-            said = f"expected {_expected(error, field)}"
-            yield Fault(source, path, said, _shown(error["input"], field))
+            expected, found = _expected(error, field), error["input"]
+            shown = _kind_of(found) if expected == "a table" else _shown(found, field)
+            yield Fault(source, path, f"expected {expected}", shown)
 
 
 def plain_path(loc: Sequence[str | int]) -> tuple[KeyPath, bool]:
