@@ -118,7 +118,8 @@ def _page(tree: Tree, path: bytes, after: str | None, limit: int) -> Page:
 
 def _order(name: str) -> tuple[bool, bytes]:
     """Directories first; among one kind by octets, which needs no locale and never changes."""
-    return not name.endswith("/"), name.encode(errors="surrogatepass")  # a cursor may be anything
+    # A cursor comes from outside and may hold anything, lone surrogates too.
+    return not name.endswith("/"), name.removesuffix("/").encode(errors="surrogatepass")
 
 
 def _names(tree: Tree, path: bytes, directory: int) -> Iterator[str]:
