@@ -216,6 +216,7 @@ WHOLE, PARTS = 200, 206
         ("bytes=3-4,0-1", 10, PARTS, None),
         ("bytes=0-1,1-2,2-3", 100, PARTS, None),  # two share a byte with an earlier one
         ("bytes=0-1,1-2,2-3,3-4", 100, WHOLE, None),
+        ("bytes=0-99,10-20,30-40,50-60", 200, WHOLE, None),  # three within the first
         ("bytes=0-9,0-9", 19, WHOLE, None),
         ("bytes=0-9,0-9", 20, PARTS, None),
         ("bytes=0-,0-", 10, WHOLE, None),
