@@ -170,14 +170,16 @@ def _credential_faults(origin: Mapping[str, Any]) -> Iterator[Fault]:
         yield (secret,), origin.get(secret), "is set without access_key_id"
     if token and not (key and secret):
         yield (token,), origin.get(token), "is set without access_key_id and secret_access_key"
-    if origin.get("unsigned") is True and (given := key or secret or token or _profile(origin)):
-        yield ("unsigned",), True, f"can't go with {given}: unsigned requests have no credentials"
+    if origin.get("unsigned") is True:
+        yield from _needless(origin, key or secret or token or _given(origin, "profile"))
+
+
+def _needless(origin: Mapping[str, Any], given: str | None) -> Iterator[Fault]:
+    if given:
+        said = f"can't go with {given}: unsigned requests have no credentials"
+        yield ("unsigned",), origin["unsigned"], said
 
 
 def _given(origin: Mapping[str, Any], name: str) -> str | None:
     """`name`, or `name` with "_file", whichever the origin has."""
     return next((key for key in (name, f"{name}_file") if origin.get(key)), None)
-
-
-def _profile(origin: Mapping[str, Any]) -> str | None:
-    return "profile" if origin.get("profile") else None
