@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,9 +55,37 @@ class ServingPlan:
     admin_bind: str | None = None
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """All addresses the workers serve."""
-        return (*self.bind, *(self.tls.bind if self.tls is not None else ()))
+    def tls_bind(self) -> tuple[str, ...]:
+        """The addresses with TLS."""
+        return self.tls.bind if self.tls is not None else ()
+
+    @property
+    def served(self) -> dict[str, str]:
+        """The addresses the workers serve, by name; raises `StartError` for one given twice."""
+        return _by_name({"clear": self.bind, "tls": self.tls_bind})
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """All addresses, by name; raises `StartError` for one given twice."""
+        admin = (self.admin_bind,) if self.admin_bind is not None else ()
+        return _by_name({"clear": self.bind, "tls": self.tls_bind, "admin": admin})
+
+
+def name_of(use: str, address: str) -> str:
+    """The name under which an address is known from one plan to the next: itself, so that it
+    may change its use; with port 0 it is another one for each use."""
+    return f"{use} {address}" if address.endswith(":0") else address
+
+
+def _by_name(uses: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for use, addresses in uses.items():
+        for address in addresses:
+            name = name_of(use, address)
+            if name in named:
+                raise StartError(f"{address} is given twice; each address can have one use")
+            named[name] = address
+    return named
 
 
 def next_delay(last: float, lived: float) -> float:
@@ -105,17 +133,17 @@ class Crew:
                 raise end
 
     async def _spawn(self, index: int) -> None:
-        clear = self._share(self.plan.bind, index)
-        secure = self._share(self.plan.tls.bind if self.plan.tls else (), index)
+        clear = self._share("clear", self.plan.bind, index)
+        secure = self._share("tls", self.plan.tls_bind, index)
         message = self._message(clear, secure)
         sockets = [*clear, *secure]
         worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets)
         self._workers[index] = worker
         await worker.wait_ready(_START_TIMEOUT)
 
-    def _share(self, addresses: Sequence[str], index: int) -> list[socket.socket]:
-        count = self.plan.workers
-        return [one for text in addresses for one in self._listeners.share(text, index, count)]
+    def _share(self, use: str, addresses: Sequence[str], index: int) -> list[socket.socket]:
+        count, names = self.plan.workers, [name_of(use, one) for one in addresses]
+        return [one for name in names for one in self._listeners.share(name, index, count)]
 
     def _message(
         self, clear: Sequence[socket.socket], secure: Sequence[socket.socket]

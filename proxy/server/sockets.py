@@ -15,7 +15,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.errors import StartError
@@ -81,13 +81,16 @@ class Bound:
 
 
 class Listeners:
-    """All bound addresses of one plan. Two plans may share a `Bound`; see `succeed`."""
+    """All bound addresses of one plan, each by a name its plan gives it.
 
-    def __init__(self, bound: Mapping[str, Bound] | None = None) -> None:
-        self._bound = dict(bound or {})
+    Two plans share a `Bound` where both have the name; see `succeed`.
+    """
 
-    def succeed(self, wanted: Iterable[str], workers: int) -> Listeners:
-        """The listeners of a new plan: what stays is kept, what is new is bound.
+    def __init__(self) -> None:
+        self._bound: dict[str, Bound] = {}
+
+    def succeed(self, wanted: Mapping[str, str], workers: int) -> Listeners:
+        """The listeners of a new plan, addresses by name: what stays is kept, the rest is bound.
 
         This one remains as it is, so that a plan that fails later can be dropped: call
         `close_except` on the one that is no longer used. Raises `StartError`, in one line,
@@ -95,9 +98,9 @@ class Listeners:
         """
         successor = Listeners()
         try:
-            for text in dict.fromkeys(wanted):
-                bound = self._bound.get(text) or bind(parse_address(text))
-                successor._bound[text] = bound
+            for name, text in wanted.items():
+                bound = self._bound.get(name) or bind(parse_address(text))
+                successor._bound[name] = bound
                 bound.grow(workers)
         except BaseException:
             successor.close_except(self)
@@ -111,13 +114,13 @@ class Listeners:
             if id(bound) not in kept:
                 bound.close()
 
-    def share(self, text: str, index: int, workers: int) -> list[socket.socket]:
+    def share(self, name: str, index: int, workers: int) -> list[socket.socket]:
         """The sockets of one address for one worker."""
-        return self._bound[text].share(index, workers)
+        return self._bound[name].share(index, workers)
 
-    def shown(self, text: str) -> str:
+    def shown(self, name: str) -> str:
         """Where this address can be reached."""
-        return self._bound[text].shown
+        return self._bound[name].shown
 
 
 def bind(address: Address) -> Bound:

@@ -21,7 +21,7 @@ from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
-from proxy.server.crew import Crew, ServingPlan
+from proxy.server.crew import Crew, ServingPlan, name_of
 from proxy.server.processes import reap_orphans
 from proxy.server.serving import Drained, Limits, Serving
 from proxy.server.sockets import Listeners
@@ -152,8 +152,7 @@ class Supervisor:
         """Starts a crew for the plan, and retires the one there was. On an error all stays."""
         if plan.tls is not None:
             make_context(plan.tls)
-        admin = (plan.admin_bind,) if plan.admin_bind is not None else ()
-        listeners = self._listeners.succeed((*plan.addresses, *admin), plan.workers)
+        listeners = self._listeners.succeed(plan.addresses, plan.workers)
         crew = Crew(plan, listeners, self._command)
         try:
             await crew.start()
@@ -181,23 +180,28 @@ class Supervisor:
 
     async def _open_door(self, address: str | None) -> None:
         """Opens the operator's door where the plan wants it, if it is not there already."""
-        if self._door is not None:
-            if self._door[0] == address:
-                return
-            await self._door[1].drain(_ADMIN_GRACE)
-            self._door = None
+        previous = self._door
+        if previous is not None and previous[0] == address:
+            return
+        self._door = None
         if address is not None and self._make_admin is not None:
             door = Serving(cast("ASGIFramework", self._make_admin(self.health)), Limits())
-            copies = [one.dup() for one in self._listeners.share(address, 0, 1)]
-            await door.open(copies, None)
+            shared = self._listeners.share(name_of("admin", address), 0, 1)
+            await door.open([one.dup() for one in shared], None)
             self._door = (address, door)
+        if previous is not None:
+            await previous[1].drain(_ADMIN_GRACE)
 
     def _started(self, crew: Crew) -> Started:
-        plan, shown = crew.plan, self._listeners.shown
+        plan = crew.plan
+
+        def shown(use: str, address: str) -> str:
+            return self._listeners.shown(name_of(use, address))
+
         return Started(
-            clear=tuple(map(shown, plan.bind)),
-            tls=tuple(map(shown, plan.tls.bind if plan.tls else ())),
-            admin=shown(plan.admin_bind) if plan.admin_bind is not None else None,
+            clear=tuple(shown("clear", one) for one in plan.bind),
+            tls=tuple(shown("tls", one) for one in plan.tls_bind),
+            admin=shown("admin", plan.admin_bind) if plan.admin_bind is not None else None,
             workers=tuple(one.pid for one in crew.workers),
         )
 
@@ -234,8 +238,9 @@ class Supervisor:
 
     def _close_listeners(self, plan: ServingPlan) -> None:
         """Closes our copies of the workers' sockets, so that new connections are refused."""
-        admin = (plan.admin_bind,) if plan.admin_bind is not None else ()
-        kept = self._listeners.succeed(admin, 1)
+        served = plan.served
+        rest = {name: text for name, text in plan.addresses.items() if name not in served}
+        kept = self._listeners.succeed(rest, 1)
         self._listeners.close_except(kept)
         self._listeners = kept
 

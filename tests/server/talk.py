@@ -79,6 +79,7 @@ class H2:
         self.answers: dict[int, Answer] = {}
         self.goaways: list[int] = []
         self.closed = False
+        self._unframed = b""
         self.connection.initiate_connection()
         self.flush()
 
@@ -115,9 +116,22 @@ class H2:
         if not data:
             self.closed = True
             return
-        for event in self.connection.receive_data(data):
-            self._take(event)
+        self._unframed += data
+        while frame := self._next_frame():
+            if frame[3] == 7:  # GOAWAY, after which h2's client would hear of nothing else
+                self.goaways.append(int.from_bytes(frame[13:17], "big"))
+                continue
+            for event in self.connection.receive_data(frame):
+                self._take(event)
         self.flush()
+
+    def _next_frame(self) -> bytes:
+        """The next whole frame that came, or nothing."""
+        size = 9 + int.from_bytes(self._unframed[:3], "big")
+        if len(self._unframed) < size:
+            return b""
+        frame, self._unframed = self._unframed[:size], self._unframed[size:]
+        return frame
 
     def _take(self, event: h2.events.Event) -> None:
         match event:
@@ -135,8 +149,6 @@ class H2:
                 self.answers[event.stream_id].ended = True
             case h2.events.StreamReset():
                 self.answers[event.stream_id].reset = int(event.error_code or 0)
-            case h2.events.ConnectionTerminated():
-                self.goaways.append(int(event.error_code or 0))
 
     async def over(self, *streams: int, seconds: float = 10) -> None:
         """Reads until all these streams are over, or the connection is."""

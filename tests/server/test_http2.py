@@ -153,6 +153,9 @@ async def test_what_comes_after_the_answer_does_not_harm(port: int) -> None:
 async def test_many_unread_bodies_do_not_use_up_the_window(port: int) -> None:
     async with talk.http2(port) as client:
         for _ in range(5):
+            async with asyncio.timeout(5):
+                while client.connection.outbound_flow_control_window < 32_000:
+                    await client.read_some()
             upload = client.request("/unread", "POST", end=False)
             client.connection.send_data(upload, bytes(16000))
             client.connection.send_data(upload, bytes(16000), end_stream=True)

@@ -1,0 +1,39 @@
+"""Orphans, as a container's process 1 gets them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import ctypes, os, time
+from proxy.server.processes import reap_orphans
+
+ctypes.CDLL(None).prctl(36, 1)  # be the one who inherits orphans, as process 1 is
+own = os.fork()
+if own == 0:
+    if os.fork() == 0:  # a grandchild: orphaned at once, and it ends at once
+        os._exit(0)
+    os._exit(0)
+time.sleep(0.3)
+reap_orphans({own})
+os.waitpid(own, 0)  # our own was left to us
+reap_orphans(set())
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("none left")
+"""
+
+
+def test_orphans_are_reaped_and_our_own_left() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "none left\n", done.stderr
