@@ -32,7 +32,7 @@ def allowed(budget: Budget, event: h2.events.Event, most: int = 100_000) -> int:
         UPDATE,
         h2.events.PingReceived(ping_data=b"12345678"),
         h2.events.RemoteSettingsChanged(),
-        h2.events.PriorityUpdated(stream_id=1),
+        h2.events.PriorityUpdated(),
         h2.events.DataReceived(stream_id=1, data=b"", flow_controlled_length=0),
     ],
 )
