@@ -31,10 +31,10 @@ test *ARGS: _develop
     @deploy/tools/system-packages test
     @{{ python }} -m pytest -p tests.plugins.no_skips -n auto --maxprocesses 4 --dist loadfile "$@"
 
-# The tests that start no server and no browser
+# The tests that start no server, no browser and no set-up
 [group('check')]
 test-fast *ARGS: _develop
-    @{{ python }} -m pytest -p tests.plugins.no_skips -m "not servers and not browser" "$@"
+    @{{ python }} -m pytest -p tests.plugins.no_skips -m "not servers and not browser and not environments" "$@"
 
 # All tests, counting the branches they take; fails under the aim in pyproject.toml
 [group('check')]

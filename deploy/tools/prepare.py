@@ -30,6 +30,8 @@ INSTALLED = VENV / "installed"  # one copy per lock, made when all that it names
 
 # Settings of somebody's pip that would send the packages elsewhere or hide what it does.
 _FOREIGN_TO_US = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_QUIET")
+# What pip says when it begins to change the environment.
+_UNPACKING = "Installing collected packages"
 # The guard matters: worker processes are spawned, and read this file again.
 _LAUNCHER = """\
 #!/bin/sh
@@ -55,7 +57,11 @@ On Debian or Ubuntu, as root: apt-get install python3-venv (or python{version}-v
 
 
 class SetupFailed(Exception):
-    """What the user reads; it says what to do."""
+    """What the user reads; it says what to do. `untouched`: nothing in .venv was changed."""
+
+    def __init__(self, words: str, *, untouched: bool = False) -> None:
+        super().__init__(words)
+        self.untouched = untouched
 
 
 def say(line: str) -> None:
@@ -147,7 +153,12 @@ def _install(name: str, held: int) -> None:
     UNFINISHED.touch()
     command = [str(PYTHON), "-I", "-m", "pip", "install", "--require-hashes", "--no-deps"]
     command += ["--only-binary", ":all:", "--no-compile", "--no-input", "--progress-bar", "off"]
-    _run([*command, "--disable-pip-version-check", "-r", str(lock)], held)
+    try:
+        _run([*command, "--disable-pip-version-check", "-r", str(lock)], held)
+    except SetupFailed as fault:
+        if fault.untouched:  # being offline must not cost an environment that works
+            UNFINISHED.unlink()
+        raise
     _add_ourselves()
     INSTALLED.mkdir(exist_ok=True)
     (INSTALLED / lock.name).write_bytes(content)
@@ -189,13 +200,14 @@ def _run(command: list[str], held: int) -> None:
             process.terminate()
             raise
     if process.returncode:
-        raise SetupFailed(_explain(said))
+        untouched = not any(line.startswith(_UNPACKING) for line in said)
+        raise SetupFailed(_explain(said), untouched=untouched)
 
 
 def _show_step(line: str) -> None:
     if step := re.match(r"\s*(?:Downloading|Using cached) ([\w.]+)-(\d[^-]*)-\S+( \(.*\))?", line):
         say(f"  {step[1]} {step[2]}{step[3] or ''}")
-    elif line.startswith("Installing collected packages"):
+    elif line.startswith(_UNPACKING):
         say("  unpacking")
     elif "Retrying (" in line:
         say("  the package index does not answer; trying again")

@@ -8,10 +8,10 @@ from collections.abc import Generator
 import pytest
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns the report of a skipped test into one that failed and says why it was skipped."""
-    report = yield
+    report = yield  # as the outermost: pytest's own plugin has marked expected failures by now
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which is a failure where CI is set: {report.longrepr}"
