@@ -1,6 +1,7 @@
 """Hypothesis profiles: a quick one for every run, and a long one for a hunt.
 
-`HYPOTHESIS_PROFILE=long pytest tests/semantics` tries more than a hundred times as many examples, a few minutes a file.
+`HYPOTHESIS_PROFILE=long pytest tests/semantics` tries more than a hundred times as many
+examples, which takes some minutes a file (more than pytest's own timeout: `-o timeout=600`).
 """
 
 from __future__ import annotations
