@@ -71,10 +71,8 @@ class Log:
     complaints: list[str] = field(default_factory=list)
 
     def of(self, name: str) -> list[Answer]:
-        """The answers for this file."""
-        found = [a for a in self.answers if a.status and self._name(a.request_id) == name]
-        assert found, f"no answer for {name}; there were some for {set(self.urls.values())}"
-        return found
+        """The answers for this file; none where all came from the browser's cache."""
+        return [a for a in self.answers if a.status and self._name(a.request_id) == name]
 
     def protocols_of(self, name: str) -> set[str]:
         """What this file was fetched by: "http/1.1", "h2"."""

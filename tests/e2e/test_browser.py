@@ -81,13 +81,15 @@ async def test_the_clip_plays_and_seeks_by_ranges(
 async def test_ranges_kept_by_the_browser_fit_together(
     program: Headgate, context: BrowserContext
 ) -> None:
-    for _ in range(2):  # the second time over what the cache has; it asks whether that still holds
+    answers = []
+    for _ in range(2):  # the second time over what the cache has, with gaps that it fills
         page, log = await logged_page(context)
         await page.goto(f"{program.url}/player.html")
         await _play_and_seek(page.locator("video"))
-        assert {answer.status for answer in log.of("clip.mp4")} <= {206, 304}
         assert log.complaints == []
+        answers += log.of("clip.mp4")
         await page.close()
+    assert {answer.status for answer in answers} - {304} == {206}
 
 
 async def test_the_listing_leads_to_the_player(program: Headgate, context: BrowserContext) -> None:
