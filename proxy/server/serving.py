@@ -38,7 +38,7 @@ _TLS_SHUTDOWN_TIMEOUT = 2.0
 # Seconds given to what was cut, to say so to its client.
 _CUT_TIMEOUT = 2.0
 # Seconds in which a connection accepted just before the drain shows itself: in clear, and in TLS.
-_SETTLE, _SETTLE_TLS = 0.02, 0.3
+_SETTLE, _SETTLE_TLS = 0.02, 0.5
 
 
 @dataclass(frozen=True, slots=True)

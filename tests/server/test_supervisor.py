@@ -202,10 +202,30 @@ async def test_a_request_that_crosses_the_drain_is_answered(tmp_path: Path) -> N
         assert b"connection: close" not in head
         toy.signal(signal.SIGTERM)
         await reader.readexactly(20 * 8192)
+        await asyncio.sleep(0.2)  # the server has long seen that the connection is idle
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = await reader.read()
         assert answer.endswith(b"hello")
         assert b"connection: close" in answer
+
+
+async def test_a_handshake_that_crosses_the_drain_is_served(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    files = certificate(authority, tmp_path)
+    async with rig.running(tmp_path, tls=["127.0.0.1:0", *files]) as toy:
+        with socket.create_connection(("127.0.0.1", toy.tls_port)) as early:
+            await asyncio.sleep(0.2)  # it is accepted
+            toy.signal(signal.SIGTERM)
+            await until_refused(toy.tls_port)
+            early.setblocking(False)
+            tls = client_context(authority, "http/1.1")
+            reader, writer = await asyncio.open_connection(
+                sock=early, ssl=tls, server_hostname="localhost"
+            )
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await reader.read()).endswith(b"hello")
+            writer.close()
 
 
 async def test_workers_leave_when_the_supervisor_is_killed(tmp_path: Path) -> None:

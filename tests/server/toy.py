@@ -104,10 +104,10 @@ class ToyApp:
     async def do_zeros(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A body from memory, that never waits by itself."""
         size = int(scope["query_string"])
-        piece = bytes(CHUNK)
         try:
             await _head(send, size)
             for _ in range(size // CHUNK):
+                piece = b"0" * CHUNK  # a new one each time, so that what is kept is seen
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body"})
             self.seen.append("zeros: sent")
