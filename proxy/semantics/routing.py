@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from proxy.semantics.globs import Glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Mount:
 class Rule:
     """What the configuration says of the paths that match; None leaves the matter to others."""
 
-    pattern: re.Pattern[str]
+    pattern: Glob
     cache_control: str | None = None
     content_security_policy: str | None = None
     fallback: str | None = None
@@ -71,7 +72,7 @@ def find_mount(path: str, mounts: Sequence[Mount]) -> Mount | None:
 
 def treatment_of(path: str, rules: Sequence[Rule]) -> Treatment:
     """What the rules say of a decoded public path."""
-    matching = [rule for rule in rules if rule.pattern.fullmatch(path)]
+    matching = [rule for rule in rules if rule.pattern.matches(path)]
     if not matching:
         return PLAIN
     return Treatment(
