@@ -215,11 +215,16 @@ PublicPath = Annotated[
     ),
 ]
 
+
+def _has_whole_stars(pattern: str) -> bool:
+    return all("**" not in part or part == "**" for part in pattern.split("/"))
+
+
 Glob = Annotated[
     str,
     _rule(
-        'a pattern over the public path that starts with "/": * within a part, ** across parts',
-        lambda found: found.startswith("/") and found.isprintable() and "***" not in found,
+        'a pattern over the public path that starts with "/": * within a part, ** for whole parts',
+        lambda found: found.startswith("/") and found.isprintable() and _has_whole_stars(found),
     ),
 ]
 

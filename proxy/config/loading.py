@@ -1,7 +1,7 @@
 """From files, environment and command line to one `Settings`, with all faults at once.
 
-Every value keeps its source. pydantic-settings' own environment source is not used: it passes
-over variables it does not know and stops at the first it can't read, where we report both.
+Every value keeps its source: docs/decisions/0003-configuration-tells-all-its-faults.md says why
+pydantic-settings is not used for this.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of documen
 
 _TOO_DEEP: Final = "is nested too deeply"
 
-# Kubernetes puts these into every container of a namespace that has a service named "headgate".
-_OF_KUBERNETES: Final = re.compile(r"(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_\w+)?)")
+# Kubernetes puts these into every container of a namespace that has a service named "headgate";
+# PYTHON names the interpreter that ./just makes its environment with.
+_OF_OTHERS: Final = re.compile(r"(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_\w+)?|PYTHON)")
 
 
 def read_file(layers: Layers, file: Path, order: int) -> Iterator[Fault]:
@@ -86,7 +87,7 @@ def _natural(variable: str) -> list[tuple[int, str]]:
 
 
 def _is_foreign(name: str) -> bool:
-    return _OF_KUBERNETES.fullmatch(name) is not None
+    return _OF_OTHERS.fullmatch(name) is not None
 
 
 def _as_known(layers: Layers, path: KeyPath) -> KeyPath:

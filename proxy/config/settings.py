@@ -89,7 +89,7 @@ class Server(Table):
     """How long a connection may wait for its next request."""
 
     stall_timeout: Timeout = 60.0
-    """A client that takes no byte of its response for this long is disconnected."""
+    """A client that takes less than 64 KiB of its response in this time is disconnected."""
 
     max_header_size: Annotated[Size, Field(ge=1 * KIB, le=1024 * KIB)] = 16 * KIB
     """Most bytes that the head of a request may have."""
@@ -216,7 +216,7 @@ class Rule(Table):
     wins."""
 
     path: Glob
-    """Pattern over the public path: * within a part, ** across parts: "/assets/**"."""
+    """Pattern over the public path: * within a part, ** for whole parts: "/assets/**"."""
 
     cache_control: HeaderValue | None = None
     """Cache-Control of these, where the object has none of its own."""

@@ -169,7 +169,7 @@ TABLE = [
             "h.toml:4: rules.0: says a path but no option for it",
             (
                 'h.toml:7: rules.1.path = "*.js": expected a pattern over the public path that '
-                'starts with "/": * within a part, ** across parts'
+                'starts with "/": * within a part, ** for whole parts'
             ),
             f'h.toml:8: rules.1.cache_control = "a\\r\\nb: c": {HEADER}',
         ],
