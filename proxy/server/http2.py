@@ -323,18 +323,19 @@ class Http2(H2Protocol):
 
     def _frame(self, stream_id: int, outbox: Outbox) -> bool:
         """Frames what the windows let out, at most a turn; true if more could follow at once."""
-        room = _TURN
+        room, blocked = _TURN, False
         while outbox.ready and not outbox.sent_last and room > 0:
             window = self.connection.local_flow_control_window(stream_id)
             most = min(window, self.connection.max_outbound_frame_size, room)
-            if len(outbox) and most <= 0:
-                return False
+            blocked = len(outbox) > 0 and most <= 0
+            if blocked:
+                break
             data = outbox.take(most)
             outbox.sent_last = outbox.last
             self.connection.send_data(stream_id, data, end_stream=outbox.last)
             room -= len(data)
         self._budget.earn(_TURN - room)
-        return outbox.ready and not outbox.sent_last
+        return outbox.ready and not (outbox.sent_last or blocked)
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -241,3 +241,22 @@ async def test_a_client_that_resets_is_told_to_the_app(port: int) -> None:
         last = client.request("/seen")
         await client.over(last)
         assert "zeros: ConnectionResetError" in json.loads(client.answers[last].body)["seen"]
+
+
+async def test_a_client_with_a_small_window_may_update_it_often(port: int) -> None:
+    async with talk.http2(port, window=False) as client:
+        size, seen = 48 << 20, 0
+        stream = client.request(f"/zeros?{size}")
+        async with asyncio.timeout(60):
+            while not (client.closed or client.answers[stream].over):
+                await client.read_some()
+                body = client.answers[stream].body
+                for _ in range(len(body) // 8192):  # one for each half frame: over 10,000
+                    client.connection.increment_flow_control_window(8192)
+                    if seen + len(body) < size:
+                        client.connection.increment_flow_control_window(8192, stream)
+                seen += len(body) // 8192 * 8192
+                del body[: len(body) // 8192 * 8192]
+                client.flush()
+        assert client.answers[stream].ended
+        assert client.goaways == []

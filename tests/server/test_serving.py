@@ -1,0 +1,51 @@
+"""An app on sockets, in this process: accepting, draining, and Hypercorn's own habits off."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from proxy.server.serving import Drained, Limits, Serving, make_config
+from tests.server import talk
+from tests.server.toy import ToyApp, slow_body
+
+
+def listening() -> tuple[socket.socket, int]:
+    one = socket.socket()
+    one.bind(("127.0.0.1", 0))
+    return one, one.getsockname()[1]
+
+
+async def test_a_drain_counts_what_ended_during_it() -> None:
+    serving = Serving(ToyApp(b""), Limits())  # type: ignore[arg-type]  # Starlette's types, not Hypercorn's
+    one, port = listening()
+    await serving.open([one], None)
+    assert await talk.get(port, "/x") == b"hello"
+    getting = asyncio.create_task(talk.get(port, "/slow?10,20"))
+    endless = asyncio.create_task(talk.get(port, "/slow?10000,20"))
+    async with asyncio.timeout(10):
+        while serving.tally.running < 2:
+            await asyncio.sleep(0.01)
+    assert serving.connections == 2
+    assert await serving.drain(2) == Drained(finished=1, cut=1)
+    assert await getting == slow_body(10)
+    assert isinstance((await asyncio.gather(endless, return_exceptions=True))[0], AssertionError)
+    assert serving.connections == 0
+    assert serving.tally.running == 0
+
+
+async def test_a_drain_with_nothing_in_flight_is_quick() -> None:
+    serving = Serving(ToyApp(b""), Limits())  # type: ignore[arg-type]  # as above
+    one, _ = listening()
+    await serving.open([one], None)
+    async with asyncio.timeout(1):
+        assert await serving.drain(30) == Drained()
+
+
+def test_hypercorns_own_limits_and_logs_are_off() -> None:
+    config = make_config(Limits(keep_alive_timeout=7, max_header_size=9000, max_streams=50))
+    assert (config.accesslog, config.errorlog, config.read_timeout) == (None, None, None)
+    assert config.keep_alive_max_requests > 10**15
+    assert [name for name, _ in config.response_headers("h2")] == [b"date"]
+    assert (config.keep_alive_timeout, config.h2_max_header_list_size) == (7, 9000)
+    assert (config.h11_max_incomplete_size, config.h2_max_concurrent_streams) == (9000, 50)

@@ -1,0 +1,79 @@
+"""One worker by itself, told what to do over its control channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from proxy.server.control import Channel
+from proxy.server.serving import Limits
+from tests.server import talk
+from tests.server.rig import ROOT
+
+
+@contextlib.asynccontextmanager
+async def worker(
+    payload: bytes,
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Channel, int]]:
+    """A worker that got its plan: its process, its channel, its port."""
+    ours, theirs = socket.socketpair()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        descriptors = theirs.fileno(), listener.fileno()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.server.toy", "worker", str(theirs.fileno())),
+            cwd=ROOT,
+            pass_fds=descriptors,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        theirs.close()
+        plan: dict[str, Any] = {"is": "plan", "clear": [descriptors[1]], "secure": []}
+        channel = await Channel.over(ours)
+        limits = asdict(Limits())
+        await channel.send({**plan, "graceful_timeout": 5.0, "limits": limits}, payload)
+    try:
+        yield process, channel, port
+    finally:
+        await channel.aclose()
+        async with asyncio.timeout(20):
+            await process.wait()
+
+
+async def told(channel: Channel) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        received = await channel.receive()
+    assert received is not None
+    return dict(received[0])
+
+
+async def test_it_serves_drains_and_reports() -> None:
+    async with worker(b"payload") as (process, channel, port):
+        assert await told(channel) == {"is": "ready"}
+        assert await talk.get(port, "/greeting") == b"payload"
+        await channel.send({"is": "drain", "grace": 1.0})
+        assert await told(channel) == {"is": "drained", "finished": 0, "cut": 0}
+        assert await process.wait() == 0
+
+
+async def test_it_reports_that_it_cant_start() -> None:
+    async with worker(b"unstartable") as (process, channel, _):
+        assert await told(channel) == {"is": "failed", "why": "The toy can't start."}
+        assert await process.wait() == 1
+
+
+async def test_it_leaves_when_nobody_is_there() -> None:
+    async with worker(b"") as (process, channel, port):
+        assert await told(channel) == {"is": "ready"}
+        await channel.aclose()
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+        with pytest.raises(ConnectionRefusedError):
+            await talk.get(port, "/x")
