@@ -18,8 +18,13 @@ from proxy.errors import (
 )
 from proxy.origins.base import NO_BODY, Want
 from proxy.origins.s3 import S3Origin
+from proxy.origins.s3.client import Client
+from proxy.origins.s3.credentials import Credentials
+from proxy.origins.s3.object import S3Object, Stream
+from proxy.origins.s3.signing import Signer
+from proxy.origins.s3.transport import Limits, Transport
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Span
+from proxy.semantics.representation import Representation, Span
 from tests.origins.s3.fault_origin import (
     BODY,
     CLOSE,
@@ -111,6 +116,20 @@ async def test_a_body_that_breaks_off(count: int, last: Step) -> None:
                 await _read_whole(origin)
             # A reset may overtake the head on its way; it is a fault of the origin in any case.
             assert last == RESET or type(raised.value) is OriginBroke
+
+
+async def test_a_body_shorter_than_its_head_said_is_never_complete() -> None:
+    """aiohttp notices first; this is for the day it does not."""
+    limits = Limits(connect=5, first_byte=5, stall=5, slot=5, connections=1)
+    async with fault_origin() as store:
+        client = Client(
+            Transport(f"{store.endpoint}/media/", Signer("r"), limits), Credentials(None)
+        )
+        stream = Stream(await client.ask("GET", "a", {}), Span(0, SIZE + 1))
+        opened = S3Object(client, "a", Representation(SIZE + 1), stream)
+        with pytest.raises(OriginBroke, match="1 bytes too early"):
+            await read(opened, Span(0, SIZE + 1))
+        await client.aclose()
 
 
 async def test_a_store_that_falls_silent() -> None:
