@@ -130,7 +130,7 @@ class Exchange(HTTPStream):
 
     def _make_scope(self, event: Request) -> HTTPScope:
         path, _, query = event.raw_path.partition(b"?")
-        return {
+        scope = {
             "type": "http",
             "http_version": event.http_version,
             # 2.4: send raises OSError once the client is gone
@@ -144,9 +144,10 @@ class Exchange(HTTPStream):
             "headers": event.headers,
             "client": self.client,
             "server": self.server,
-            "state": event.state.copy(),  # type: ignore[typeddict-item]  # as Hypercorn itself
+            "state": event.state.copy(),
             "extensions": {},
         }
+        return cast("HTTPScope", scope)
 
     async def _run(self) -> None:
         """The app's whole call, counted by how it ended."""

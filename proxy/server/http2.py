@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -30,13 +29,11 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
-from proxy.server.boxes import Outbox
 from proxy.server.exchange import ClosedSoon, Exchange, Failed, Tally
 from proxy.server.floods import Budget
+from proxy.server.http2_turns import Turns
 from proxy.server.requests import MOST_FIELDS, Refused, check_head, origin_form
 
-# One stream's turn: four full frames go out as one write; more would make its siblings wait.
-_TURN = 4 * 2**14
 # Events between two looks at other connections: about a millisecond of work.
 _BATCH = 32
 # Seconds after the first GOAWAY in which requests are still taken that crossed it on the way.
@@ -62,8 +59,7 @@ class Http2(H2Protocol):
         # decoder stops, which ends the connection.
         self.connection.decoder.max_header_list_size = 2 * most
         self._exchanges: dict[int, Exchange] = {}
-        self._outboxes: dict[int, Outbox] = {}
-        self._turns: deque[int] = deque()
+        self._turns = Turns(self.connection)
         self._uploading: set[int] = set()
         self._running = 0
         self._last_call = math.inf
@@ -166,7 +162,7 @@ class Http2(H2Protocol):
         exchange = Exchange(*ends, *where, self.stream_send, stream_id)
         exchange.prepare(self.tally, left=self._left, credit=partial(self._credit, stream_id))
         self._exchanges[stream_id] = exchange
-        self._outboxes[stream_id] = Outbox()
+        self._turns.add(stream_id)
         self._running += 1
         await self.send(Updated(idle=False))
         await exchange.handle(
@@ -209,7 +205,7 @@ class Http2(H2Protocol):
         if exchange is not None:
             unread = exchange.inbox.close()
             await exchange.handle(StreamClosed(stream_id))
-            self._outboxes.pop(stream_id).close()
+            self._turns.remove(stream_id)
             if unread:
                 self._acknowledge(stream_id, unread)
 
@@ -225,20 +221,23 @@ class Http2(H2Protocol):
             self._reset(stream_id, ErrorCodes.INTERNAL_ERROR)
             await self._flush()
             await self._look_idle()
-        elif stream_id not in self._outboxes:
+        elif stream_id not in self._turns:
             raise ConnectionResetError("the stream is closed")
         elif isinstance(event, Response):
             await self._send_head(event)
         elif isinstance(event, Body):
-            outbox = self._outboxes[stream_id]
-            outbox.put(event.data)
-            await self._offer_turn(stream_id)
-            await outbox.room()
+            self._turns[stream_id].put(event.data)
+            await self._take_turn(stream_id)
         elif isinstance(event, EndBody):
-            outbox = self._outboxes[stream_id]
-            outbox.end()
-            await self._offer_turn(stream_id)
-            await outbox.sent()
+            self._turns[stream_id].end()
+            await self._take_turn(stream_id)
+
+    async def _take_turn(self, stream_id: int) -> None:
+        """Lets a stream send, and waits until it may be given more, or has ended."""
+        outbox = self._turns[stream_id]
+        self._turns.offer(stream_id)
+        await self.has_data.set()
+        await (outbox.sent() if outbox.ended else outbox.room())
 
     async def _send_head(self, event: Response) -> None:
         fields = [one for one in event.headers if one[0] != b"connection"]
@@ -285,57 +284,21 @@ class Http2(H2Protocol):
         if self.idle and not self.closed:
             await self.send(Updated(idle=True))
 
-    async def _offer_turn(self, stream_id: int) -> None:
-        if stream_id not in self._turns:
-            self._turns.append(stream_id)
-        await self.has_data.set()
-
     async def _offer_turns(self) -> None:
-        """A window opened: every stream that has something may try again."""
-        for stream_id, outbox in self._outboxes.items():
-            if outbox.ready and stream_id not in self._turns:
-                self._turns.append(stream_id)
+        self._turns.offer_all()
         await self.has_data.set()
 
     async def send_task(self) -> None:
         """Gives each stream that can send its turn, until the connection is closed."""
         while not self.closed:
-            if self._turns:
-                await self._send_turn(self._turns.popleft())
-            else:
+            stream_id = self._turns.next()
+            if stream_id is None:
                 await self.has_data.wait()
                 await self.has_data.clear()
-
-    async def _send_turn(self, stream_id: int) -> None:
-        outbox = self._outboxes.get(stream_id)
-        if outbox is None:
-            return
-        try:
-            more = self._frame(stream_id, outbox)
-            await self._flush()
-        except (ProtocolError, KeyError):
-            outbox.close()
-            return
-        outbox.finished = outbox.finished or outbox.sent_last
-        outbox.wake()
-        if more and stream_id in self._outboxes and stream_id not in self._turns:
-            self._turns.append(stream_id)
-
-    def _frame(self, stream_id: int, outbox: Outbox) -> bool:
-        """Frames what the windows let out, at most a turn; true if more could follow at once."""
-        room, blocked = _TURN, False
-        while outbox.ready and not outbox.sent_last and room > 0:
-            window = self.connection.local_flow_control_window(stream_id)
-            most = min(window, self.connection.max_outbound_frame_size, room)
-            blocked = len(outbox) > 0 and most <= 0
-            if blocked:
-                break
-            data = outbox.take(most)
-            outbox.sent_last = outbox.last
-            self.connection.send_data(stream_id, data, end_stream=outbox.last)
-            room -= len(data)
-        self._budget.earn(_TURN - room)
-        return outbox.ready and not (outbox.sent_last or blocked)
+            else:
+                self._budget.earn(self._turns.frame(stream_id))
+                await self._flush()
+                self._turns.settle(stream_id)
 
     # --- the end ----------------------------------------------------------------------------
 

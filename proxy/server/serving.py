@@ -20,6 +20,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
 
 from proxy.server import hypercorn_shape
 from proxy.server.connection import Connection
@@ -75,8 +76,8 @@ def make_config(limits: Limits) -> Config:
 class Serving:
     """An app on sockets. `open`, then `drain` once."""
 
-    def __init__(self, app: ASGIFramework, limits: Limits) -> None:
-        self._app = ASGIWrapper(app)
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = ASGIWrapper(cast("ASGIFramework", app))
         self._config = make_config(limits)
         self._context = WorkerContext(None)
         self._servers: list[asyncio.Server] = []

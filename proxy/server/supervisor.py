@@ -15,9 +15,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
@@ -185,7 +183,7 @@ class Supervisor:
             return
         self._door = None
         if address is not None and self._make_admin is not None:
-            door = Serving(cast("ASGIFramework", self._make_admin(self.health)), Limits())
+            door = Serving(self._make_admin(self.health), Limits())
             shared = self._listeners.share(name_of("admin", address), 0, 1)
             await door.open([one.dup() for one in shared], None)
             self._door = (address, door)

@@ -13,10 +13,9 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 import uvloop
-from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
@@ -112,7 +111,7 @@ class _Worker:
         return 0
 
     async def _open(self, app: ASGIApp, plan: Message) -> Serving:
-        serving = self._serving = Serving(cast("ASGIFramework", app), Limits(**plan["limits"]))
+        serving = self._serving = Serving(app, Limits(**plan["limits"]))
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
         if secure:

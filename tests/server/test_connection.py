@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import RawData
+from hypercorn.typing import ASGIFramework
 
 from proxy.server.connection import Connection
 from proxy.server.exchange import Tally
@@ -21,7 +23,7 @@ async def test_a_connection_that_never_has_to_wait_leaves_others_their_turn() ->
     async def send_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=1 << 40)  # as if the client were that fast
         config = make_config(Limits())
-        app = ASGIWrapper(ToyApp(b""))  # type: ignore[arg-type]  # Starlette's types
+        app = ASGIWrapper(cast("ASGIFramework", ToyApp(b"")))
         connection = Connection(app, config, WorkerContext(None), Tally(), reader, writer)
         count = 0
 

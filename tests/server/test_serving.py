@@ -17,7 +17,7 @@ def listening() -> tuple[socket.socket, int]:
 
 
 async def test_a_drain_counts_what_ended_during_it() -> None:
-    serving = Serving(ToyApp(b""), Limits())  # type: ignore[arg-type]  # Starlette's types, not Hypercorn's
+    serving = Serving(ToyApp(b""), Limits())
     one, port = listening()
     await serving.open([one], None)
     assert await talk.get(port, "/x") == b"hello"
@@ -35,7 +35,7 @@ async def test_a_drain_counts_what_ended_during_it() -> None:
 
 
 async def test_a_drain_with_nothing_in_flight_is_quick() -> None:
-    serving = Serving(ToyApp(b""), Limits())  # type: ignore[arg-type]  # as above
+    serving = Serving(ToyApp(b""), Limits())
     one, _ = listening()
     await serving.open([one], None)
     async with asyncio.timeout(1):
