@@ -170,6 +170,7 @@ async def test_a_look_that_is_cancelled_leaves_nothing(monkeypatch: pytest.Monke
         with pytest.raises(asyncio.CancelledError):
             await looking
         await until(lambda: source.open_connections == 0)
+    assert len(source.requests) == 1  # left to itself, it would have tried again
 
 
 async def test_expired_keys_are_our_own_fault() -> None:
