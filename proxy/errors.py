@@ -138,3 +138,15 @@ class ObjectChanged(OriginFault):
     together, so the response must be broken off."""
 
     said = "The file changed while it was read. Try again."
+
+
+class ChecksumMismatch(OriginFault):
+    """The bytes that came are not those the store promised: they must never count as complete."""
+
+    said = "The file is damaged on its way or where it is stored, so it is not passed on."
+
+
+class NotVerifiable(OriginFault):
+    """There is no checksum the bytes could be checked against, and the mount requires one."""
+
+    said = "This file can't be checked for damage, and only checked files are served here."
