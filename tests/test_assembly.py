@@ -1,0 +1,81 @@
+"""Settings to values of the rooms, and a service that any ASGI server can run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from starlette.types import Message
+
+from proxy.assembly import Service, make_site, plan_of, processors
+from proxy.config import Settings, load_from_supervisor
+from proxy.errors import StartError
+from proxy.origins.memory import MemoryOrigin
+from tests.server.asgi import Client
+
+
+def settings_of(root: Path, **tables: object) -> Settings:
+    return Settings.model_validate(
+        {"origins": {"files": {"type": "directory", "root": root}}, **tables}
+    )
+
+
+def test_every_option_of_mounts_and_rules_arrives(tmp_path: Path) -> None:
+    mount = {
+        "path": "/m/", "origin": "files", "index": "i.html", "precompressed": ["br"],
+        "listing": True, "error_pages": {"404": "404.html"},
+    }  # fmt: skip
+    rule = {
+        "path": "/m/**", "cache_control": "no-cache", "content_security_policy": "sandbox",
+        "fallback": "/m/f.html", "download": True,
+    }  # fmt: skip
+    http = {"max_ranges": 3, "max_overlapping_ranges": 1, "max_target": "1KiB", "listing_page": 7}
+    settings = settings_of(tmp_path, mounts=[mount], rules=[rule], http=http)
+    site = make_site(settings, {"files": MemoryOrigin()})
+    [mounted], [ruled] = site.mounts, site.rules
+    assert (mounted.path, mounted.index, mounted.codings) == ("/m/", "i.html", ("br",))
+    assert (mounted.listing, mounted.error_pages) == (True, {404: "404.html"})
+    assert ruled.pattern.matches("/m/x/y")
+    assert (ruled.cache_control, ruled.content_security_policy) == ("no-cache", "sandbox")
+    assert (ruled.fallback, ruled.download) == ("/m/f.html", True)
+    assert (site.max_ranges, site.max_overlapping_ranges) == (3, 1)
+    assert (site.max_target, site.listing_page) == (1024, 7)
+
+
+def test_the_plan_for_the_supervisor(tmp_path: Path) -> None:
+    server = {"workers": "auto", "graceful_timeout": "7s", "keep_alive_timeout": "3s"}
+    settings = settings_of(tmp_path, server=server, admin={"bind": ""})
+    plan = plan_of(settings)
+    assert plan.workers == processors() == len(os.sched_getaffinity(0))
+    assert (plan.graceful_timeout, plan.keep_alive_timeout) == (7.0, 3.0)
+    assert plan.admin_bind is None
+    assert plan.tls is None
+    assert load_from_supervisor(plan.payload) == settings
+
+
+async def test_a_start_that_fails_names_the_origin_and_leaves_nothing(tmp_path: Path) -> None:
+    service = Service(settings_of(tmp_path / "none"))
+    with pytest.raises(StartError, match=r"^origins\.files: "):
+        await service.start()
+
+
+async def test_any_asgi_server_can_run_it(tmp_path: Path) -> None:
+    """By the lifespan protocol, which our own workers don't need."""
+    (tmp_path / "a.txt").write_text("served")
+    service = Service(settings_of(tmp_path))
+    events: asyncio.Queue[Message] = asyncio.Queue()
+    said: asyncio.Queue[Message] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+
+    async def run() -> None:
+        await service.app(scope, events.get, said.put)
+
+    running = asyncio.create_task(run())
+    await events.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    assert (await Client(service.app).get("/a.txt")).body == b"served"
+    await events.put({"type": "lifespan.shutdown"})
+    assert (await said.get())["type"] == "lifespan.shutdown.complete"
+    await running
