@@ -4,8 +4,8 @@
 
 All servers are up for the whole run and are asked in turn, so that a drift of the machine meets
 them alike. Servers have one worker on processor 0; the client (curl, which reads and discards) is
-on processor 1, and so is the store. nginx passes the store's answer on unbuffered, with an address
-signed beforehand; Headgate signs for itself.
+on processor 1, and so is the store. nginx passes the store's answer on, unbuffered or with 4 MiB of
+buffers, with an address signed beforehand; Headgate signs for itself.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ def _rows(stack: ExitStack, size: int) -> list[Row]:
     )
     static = stack.enter_context(Nginx(directory))
     proxy = stack.enter_context(Nginx(proxy_pass=store.endpoint))
+    buffered = stack.enter_context(Nginx(proxy_pass=store.endpoint, buffered=True))
     ours = stack.enter_context(Headgate(_configuration(directory, store)))
     pin(store.pid, CLIENT_CPU)
-    for server in (static, proxy, ours):
+    for server in (static, proxy, buffered, ours):
         pin(server.pid, SERVER_CPU)
     h2c = ("--http2-prior-knowledge",)
     return [
@@ -99,6 +100,11 @@ def _rows(stack: ExitStack, size: int) -> list[Row]:
         Row("directory: Headgate, HTTP/2", f"{ours.url}/files/{NAME}", lambda: ours.pid, h2c),
         Row("S3: the store itself", signed, lambda: store.pid),
         Row("S3: nginx", signed.replace(store.endpoint, proxy.endpoint), lambda: proxy.pid),
+        Row(
+            "S3: nginx, buffered",
+            signed.replace(store.endpoint, buffered.endpoint),
+            lambda: buffered.pid,
+        ),
         Row("S3: Headgate", f"{ours.url}/media/{NAME}", lambda: ours.pid),
         Row("S3: Headgate, HTTP/2", f"{ours.url}/media/{NAME}", lambda: ours.pid, h2c),
     ]

@@ -45,24 +45,33 @@ http {{
 class Nginx:
     """A running nginx with one worker that serves `directory` or passes on to `proxy_pass`.
 
-    `more` are further lines for the server block. An S3 server behind it needs signed requests:
-    those of a client pass through, presigned ones too.
+    `more` are further lines for the server block; `buffered` lets it read ahead, in memory. An
+    S3 server behind it needs signed requests: those of a client pass through, presigned ones too.
     """
 
     access_key_id = ""
     secret_access_key = ""
 
     def __init__(
-        self, directory: Path | None = None, *, proxy_pass: str | None = None, more: str = ""
+        self,
+        directory: Path | None = None,
+        *,
+        proxy_pass: str | None = None,
+        buffered: bool = False,
+        more: str = "",
     ) -> None:
         if (directory is None) == (proxy_pass is None):
             raise ValueError("either a directory or a proxy_pass")
-        # Buffering off, or nginx spools large answers to disk; the Host of the server behind it,
-        # so that what was signed for that server stays right.
+        # Unbuffered, or in memory alone: else nginx spools large answers to disk. With the Host
+        # of the server behind it, so that what was signed for that server stays right.
+        flow = "proxy_buffering off;"
+        if buffered:
+            flow = "proxy_buffer_size 64k; proxy_buffers 16 256k; proxy_busy_buffers_size 1m;"
+            flow += " proxy_max_temp_file_size 0;"
         location = (
             f"root {directory};"
             if directory is not None
-            else f"proxy_pass {proxy_pass}; proxy_http_version 1.1; proxy_buffering off;"
+            else f"proxy_pass {proxy_pass}; proxy_http_version 1.1; {flow}"
             ' proxy_set_header Connection ""; proxy_set_header Host $proxy_host;'
         )
         self.port = 0
