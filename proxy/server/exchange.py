@@ -25,8 +25,19 @@ from hypercorn.utils import suppress_body
 
 from proxy.errors import HeadgateError
 from proxy.server.boxes import Inbox
+from proxy.server.state import Tally
 
 logger = logging.getLogger(__name__)
+
+__all__ = [
+    "Broken",
+    "ClosedSoon",
+    "Exchange",
+    "Failed",
+    "Tally",
+    "checked_headers",
+    "promised_length",
+]
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5: all controls but the tab
@@ -46,16 +57,6 @@ class ClosedSoon(Closed):
 
 class Broken(Closed):
     """Close with a reset, since a plain end would look like a complete body."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Responses of one process: how many run, and how those ended that have."""
-
-    running: int = 0
-    finished: int = 0
-    failed: int = 0
-    cut: int = 0
 
 
 def checked_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -10,9 +10,10 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import RawData
 from hypercorn.typing import ASGIFramework
 
+from proxy.server.bridge import make_config
 from proxy.server.connection import Connection
 from proxy.server.exchange import Tally
-from proxy.server.serving import Limits, make_config
+from proxy.server.state import Limits
 from tests.server import talk
 from tests.server.toy import ToyApp
 

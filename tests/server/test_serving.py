@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from proxy.server.serving import Drained, Limits, Serving, make_config
+from proxy.server.bridge import make_config
+from proxy.server.serving import Drained, Limits, Serving
 from tests.server import talk
 from tests.server.toy import ToyApp, slow_body
 

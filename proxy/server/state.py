@@ -1,0 +1,136 @@
+"""What all connections of one server share, and what the seat asks of a protocol.
+
+A protocol is made for each connection, gets the transport with `connection_made`, and from then on
+talks to it directly: there are no streams, queues or tasks in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
+
+from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What connections may take. Times in seconds, sizes in bytes; 0 connections: no limit."""
+
+    keep_alive_timeout: float = 5.0
+    max_header_size: int = 16 * 1024
+    max_streams: int = 100
+    max_connections: int = 0
+    max_connections_per_address: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Responses of one process: how many run, and how those ended that have."""
+
+    running: int = 0
+    finished: int = 0
+    failed: int = 0
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The two ends of a connection, as an ASGI scope tells them (None for a Unix socket)."""
+
+    client: tuple[str, int] | None = None
+    server: tuple[str, int | None] | None = None
+    tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """As in a URL."""
+        return "https" if self.tls else "http"
+
+
+class ServerState:
+    """The app, the limits, and what is open. One for each `Serving`.
+
+    Attributes:
+        draining: whether connections should take no more requests than are on their way.
+        connections: those that are open.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app = app
+        self.limits = limits
+        self.tally = Tally()
+        self.draining = False
+        self.connections: set[ClientProtocol] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._less = asyncio.Event()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts a task that a drain waits for, and cancels in the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._less.set()
+
+    def enter(self, connection: ClientProtocol) -> None:
+        """A connection is open."""
+        self.connections.add(connection)
+
+    def leave(self, connection: ClientProtocol) -> None:
+        """A connection is closed. Safe twice."""
+        self.connections.discard(connection)
+        self._less.set()
+
+    async def empty(self) -> None:
+        """Waits until no connection is open and no task runs."""
+        while self.connections or self._tasks:
+            self._less.clear()
+            await self._less.wait()
+
+    def cancel_tasks(self) -> None:
+        """Cancels what still runs."""
+        for task in list(self._tasks):
+            task.cancel()
+
+
+class ClientProtocol(asyncio.Protocol):
+    """A connection with a client, from the moment it is known which protocol it speaks.
+
+    `connection_made` enters it in the state and `connection_lost` takes it out; a subclass that
+    has more to do calls these too.
+    """
+
+    def __init__(self, state: ServerState, peer: Peer) -> None:
+        self.state = state
+        self.peer = peer
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open; the bytes read so far follow by `data_received`."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        self.state.enter(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone; handlers that still run are tasks of the state."""
+        del error
+        self.state.leave(self)
+
+    def begin_drain(self) -> None:
+        """Lets the client know that no more requests are taken, and closes when none is left."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """The drain's time is up: cancels the handlers and breaks off what they were sending."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Closes at once; what has not left is lost."""
+        self.transport.abort()
+
+
+MakeProtocol = Callable[[ServerState, Peer], ClientProtocol]
