@@ -6,10 +6,12 @@ Read top to bottom: what a worker serves, and how the supervisor starts and repl
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -20,6 +22,8 @@ from proxy.errors import StartError
 from proxy.observability.logs import logging_to_standard_error
 from proxy.origins.base import Origin
 from proxy.origins.directory import DirectoryOrigin
+from proxy.origins.resuming import Resuming, Trouble
+from proxy.origins.retrying import RetryOptions
 from proxy.semantics.globs import compile_glob
 from proxy.semantics.routing import Mount, Rule
 from proxy.server.app import PublicDoor, make_app
@@ -29,6 +33,8 @@ from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
 from proxy.welcome import welcome
+
+_log = logging.getLogger("headgate")
 
 # --- a worker -----------------------------------------------------------------------------------
 
@@ -42,7 +48,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._origins = {name: make_origin(table) for name, table in settings.origins.items()}
+        self._origins = {name: with_layers(name, one) for name, one in settings.origins.items()}
         site = make_site(settings, self._origins)
         self.door = PublicDoor(site, stall_timeout=settings.server.stall_timeout)
         self.app = make_app(self.door, self._lifespan)
@@ -74,6 +80,20 @@ async def _start(name: str, origin: Origin) -> None:
         await origin.start()
     except StartError as error:
         raise StartError(f"origins.{name}: {error}") from None
+
+
+def with_layers(name: str, table: options.S3Origin | options.DirectoryOrigin) -> Origin:
+    """The origin that a table describes, and over it what makes it steady."""
+    origin = make_origin(table)
+    if isinstance(table, options.DirectoryOrigin):
+        return origin  # a disk that fails is not helped by asking it again
+    retries = RetryOptions(max_retries=table.max_retries, budget=table.retry_budget)
+    return Resuming(origin, retries, partial(_log_trouble, name))
+
+
+def _log_trouble(origin: str, trouble: Trouble) -> None:
+    level = logging.WARNING if trouble.kind == "exhausted" else logging.INFO
+    _log.log(level, "origins.%s: %s", origin, trouble)
 
 
 def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:

@@ -35,8 +35,12 @@ class Fault(HeadgateError):
         said: one short sentence for the client.
         detail: what the log says beyond that; may name hosts and keys, never a secret.
         retry_after: seconds after which another try may help (RFC 9110 §10.2.3), or None.
+        retryable: whether the same question, asked again soon, may get a good answer.
+        asked_pause: for how many seconds the origin asked to be left alone, or None.
     """
 
+    retryable = False
+    asked_pause: int | None = None
     status = 500
     said = "Something went wrong in the proxy."
 
@@ -107,12 +111,14 @@ class OriginRefused(OriginFault):
 class OriginUnreachable(OriginFault):
     """No connection to the origin could be made, or it broke before an answer came."""
 
+    retryable = True
     said = "The storage behind this address can't be reached."
 
 
 class OriginTimeout(OriginFault):
     """The origin did not answer, or stopped sending, for longer than allowed."""
 
+    retryable = True
     status = 504
     said = "The storage behind this address took too long."
 
@@ -120,17 +126,22 @@ class OriginTimeout(OriginFault):
 class OriginUnavailable(OriginFault):
     """The origin is overloaded, throttles, or is out of service for the moment."""
 
+    retryable = True
     status = 503
     said = "The storage behind this address is busy. Try again soon."
 
     def __init__(
-        self, detail: str = "", *, said: str | None = None, retry_after: int | None = 2
+        self, detail: str = "", *, said: str | None = None, retry_after: int | None = None
     ) -> None:
-        super().__init__(detail, said=said, retry_after=retry_after)
+        # Clients are told a time in any case; the origin's own word binds us too.
+        super().__init__(detail, said=said, retry_after=2 if retry_after is None else retry_after)
+        self.asked_pause = retry_after
 
 
 class OriginBroke(OriginFault):
     """The origin's body ended early, was reset, or was longer than promised."""
+
+    retryable = True
 
 
 class ObjectChanged(OriginFault):

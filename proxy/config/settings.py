@@ -165,6 +165,14 @@ class S3Origin(Table):
     max_connections: Annotated[Whole, Field(ge=1, le=65536)] = 256
     """Most connections to the store, per worker."""
 
+    max_retries: Annotated[Whole, Field(ge=0, le=10)] = 3
+    """How often in a row a request that failed is tried again, and a body that broke off is
+    resumed; 0 turns both off."""
+
+    retry_budget: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Retries for each request that succeeds, beside 10 per second; so that a store in trouble
+    gets no more requests than it can bear. 0 turns retries off."""
+
     ca_bundle: OptionalFile = None
     """PEM file with the authorities to trust instead of the usual ones."""
 

@@ -15,13 +15,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
 from proxy.origins.base import Lister, Origin
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.memory import MemoryOrigin, StoredObject
+from proxy.origins.resuming import Resuming
 from proxy.origins.s3 import S3Options, S3Origin
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation
@@ -126,6 +127,13 @@ class MemoryStore(Store):
         self._origin.remove(key)
 
 
+class ResumingStore(MemoryStore):
+    """The layer over an origin without faults."""
+
+    def make(self) -> ListingOrigin:
+        return cast("ListingOrigin", Resuming(super().make()))
+
+
 class DirectoryStore(Store):
     keeps_fields = False
     keeps_old_versions = True
@@ -194,6 +202,7 @@ class RcloneStore(S3Store):
 
 STORES = [
     "memory",
+    "resuming",
     "directory",
     pytest.param("seaweedfs", marks=pytest.mark.servers),
     pytest.param("rclone", marks=pytest.mark.servers),
@@ -206,6 +215,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     match request.param:
         case "memory":
             return MemoryStore()
+        case "resuming":
+            return ResumingStore()
         case "directory":
             return DirectoryStore(tmp_path)
         case "seaweedfs":
