@@ -36,6 +36,7 @@ class Policy:
         max_ranges: more ranges than this get the whole representation (RFC 9110 §14.2).
         max_overlapping: more ranges than this that share bytes with others, likewise.
         boundary: separates the parts of a multipart answer; unpredictable to the store.
+        repr_digest: of the whole selected representation, ready to be sent, or None (RFC 9530 §3).
     """
 
     cache_control: str | None = None
@@ -46,6 +47,7 @@ class Policy:
     max_ranges: int = 16
     max_overlapping: int = 2
     boundary: str = "headgate"
+    repr_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ def _representation_fields(representation: Representation, policy: Policy) -> tu
     _add(fields, b"content-encoding", representation.content_encoding)
     _add(fields, b"content-language", representation.content_language)
     _add(fields, b"content-disposition", _disposition(representation, policy))
+    fields.extend(_digest_fields(policy))
     fields.extend(_freshness_fields(representation, policy))
     return tuple(fields)
 
@@ -238,7 +241,12 @@ def _fields_of_304(representation: Representation, policy: Policy) -> tuple[Fiel
     fields = [*_common_fields(representation, policy)]
     if representation.etag is None and representation.last_modified is not None:
         fields.append((b"last-modified", format_http_date(representation.last_modified).encode()))
-    return (*fields, *_freshness_fields(representation, policy))
+    return (*fields, *_digest_fields(policy), *_freshness_fields(representation, policy))
+
+
+def _digest_fields(policy: Policy) -> tuple[Field, ...]:
+    """Not on 412 and 416: their representation is that of the error (RFC 9530 §B.9)."""
+    return ((b"repr-digest", policy.repr_digest),) if policy.repr_digest else ()
 
 
 def _freshness_fields(representation: Representation, policy: Policy) -> list[Field]:

@@ -1,0 +1,76 @@
+"""Dictionaries of structured fields (RFC 9651 §3.2), read for their integers.
+
+A strict reading, as §4.2 asks: a field that is malformed anywhere counts as absent in its
+entirety. Members of another type than Integer are checked and told as None, parameters are checked
+and dropped. No inner list nests, so the grammar is regular, and possessive quantifiers
+keep the time linear in the length of the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+# What is longer than this is no list of preferences: it is not read at all.
+MAX_FIELD_LENGTH = 4096
+
+_KEY = r"[a-z*][a-z0-9_\-.*]*+"
+_STRING = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+"'
+_DISPLAY_STRING = r'%"(?:[\x20\x21\x23\x24\x26-\x7e]|%[0-9a-f]{2})*+"'
+# Decimals before integers, since an integer begins as a decimal does.
+_BARE_ITEM = (
+    r"(?:-?[0-9]{1,12}\.[0-9]{1,3}"
+    r"|-?[0-9]{1,15}+"
+    r"|[A-Za-z*][!#$%&'*+\-.^_`|~:/0-9A-Za-z]*+"
+    r"|:[A-Za-z0-9+/=]*+:"
+    r"|\?[01]"
+    r"|@-?[0-9]{1,15}+"
+    rf"|{_STRING}|{_DISPLAY_STRING})"
+)
+_PARAMETERS = rf"(?:;\x20*+{_KEY}(?:={_BARE_ITEM})?)*+"
+_ITEM = _BARE_ITEM + _PARAMETERS
+_INNER_LIST = rf"\(\x20*+(?:{_ITEM}(?:\x20++{_ITEM})*+\x20*+)?\){_PARAMETERS}"
+_MEMBER = re.compile(rf"({_KEY})(?:=(?:({_BARE_ITEM}){_PARAMETERS}|{_INNER_LIST})|{_PARAMETERS})")
+_SEPARATOR = re.compile(r"[ \t]*+(,?)[ \t]*+")
+_INTEGER = re.compile(r"-?[0-9]+")
+# Strings too, since one may end in what looks like the beginning of a Display String.
+_QUOTED = re.compile(f"{_STRING}|{_DISPLAY_STRING}")
+
+
+def read_integers(value: str) -> Mapping[str, int | None] | None:
+    """The members of a Dictionary; None for those that are no Integers.
+
+    Of members with the same key the last one counts. None, if the field is malformed or longer
+    than `MAX_FIELD_LENGTH`. Several lines of the field must have been joined by commas.
+    """
+    if len(value) > MAX_FIELD_LENGTH:
+        return None
+    value = value.strip(" ")
+    members: dict[str, int | None] = {}
+    position = 0
+    while position < len(value):
+        member = _MEMBER.match(value, position)
+        if member is None or not _decodes(member[0]):
+            return None
+        item = member[2] or ""
+        members[member[1]] = int(item) if _INTEGER.fullmatch(item) else None
+        separator = _SEPARATOR.match(value, member.end())
+        position = separator.end() if separator else len(value)
+        # Either a comma and another member behind it, or the end.
+        if bool(separator and separator[1]) == (position == len(value)):
+            return None
+    return members
+
+
+def _decodes(member: str) -> bool:
+    """Whether the Display Strings in a member hold UTF-8 (§4.2.10)."""
+    if '%"' not in member:
+        return True
+    try:
+        for found in _QUOTED.findall(member):
+            if found.startswith("%"):
+                unquote_to_bytes(found).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
