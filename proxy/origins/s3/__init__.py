@@ -9,6 +9,7 @@ redirects to any host, waits for ever for a connection, and costs five times the
 | options     | the plain values an origin is made from                       |          |
 | origin      | `S3Origin`: open an object in one request, list, start, close | yes      |
 | object      | `S3Object`: reads spans of one version                        | yes      |
+| parts       | in what parts an object was uploaded                          | yes      |
 | transport   | signed requests over kept connections, with bounds on waiting | yes      |
 | connector   | which connections are reused, and the one retry               | yes      |
 | credentials | who signs, and the refresh in the background                  | yes      |

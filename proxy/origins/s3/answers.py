@@ -35,7 +35,7 @@ _MAX_POSITION = 2**63 - 1
 
 _LENGTH = re.compile(r"[0-9]{1,19}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
-_MULTIPART_ETAG = re.compile(r"[0-9a-fA-F]{32}-[0-9]+")
+_MULTIPART_ETAG = re.compile(r"([0-9a-fA-F]{32})-([1-9][0-9]{0,4})")
 _MD5_ETAG = re.compile(r"[0-9a-fA-F]{32}")
 _PARTS = re.compile(r"([^-]+)-([0-9]{1,5})")
 
@@ -146,9 +146,34 @@ def checksums_of(headers: Mapping[str, str], etag: EntityTag | None) -> tuple[Ch
         if (value := headers.get(f"x-amz-checksum-{algorithm}"))
         and (checksum := _checksum(algorithm, value, headers, etag))
     ]
-    if etag and not etag.weak and _MD5_ETAG.fullmatch(etag.opaque) and not _is_encrypted(headers):
-        found.append(Checksum("md5", bytes.fromhex(etag.opaque)))
+    if etag and not etag.weak and not _is_encrypted(headers):
+        found += _md5_of(etag)
     return tuple(found)
+
+
+def parts_of(etag: EntityTag | None) -> int | None:
+    """How many parts an object was uploaded in by its tag; None if it doesn't tell."""
+    found = etag and _MULTIPART_ETAG.fullmatch(etag.opaque)
+    return int(found[2]) if found else None
+
+
+def part_size_of(headers: Mapping[str, str], parts: int) -> int | None:
+    """The size of the one part that was asked for, by the answer's head.
+
+    None from a store that answers for the whole instead, or counts other parts.
+    """
+    if headers.get("x-amz-mp-parts-count", "").strip(" \t") != str(parts):
+        return None
+    length = headers.get("content-length", "")
+    return int(length) if _LENGTH.fullmatch(length) else None
+
+
+def _md5_of(etag: EntityTag) -> list[Checksum]:
+    if _MD5_ETAG.fullmatch(etag.opaque):
+        return [Checksum("md5", bytes.fromhex(etag.opaque))]
+    if found := _MULTIPART_ETAG.fullmatch(etag.opaque):
+        return [Checksum("md5", bytes.fromhex(found[1]), composite=True, parts=int(found[2]))]
+    return []
 
 
 def _checksum(

@@ -14,6 +14,7 @@ from typing import NoReturn
 from proxy.errors import NotFound, ObjectChanged, OriginBroke, OriginFault
 from proxy.origins.s3.answers import is_same_version, span_of
 from proxy.origins.s3.client import Client
+from proxy.origins.s3.parts import part_sizes
 from proxy.origins.s3.signing import encode_query
 from proxy.origins.s3.transport import Answer
 from proxy.semantics.ranges import ByteRange
@@ -81,6 +82,15 @@ class S3Object:
                 if not left:
                     stream.answer.close()  # before a slow reader takes the last piece
                 yield piece
+
+    async def part_sizes(self) -> tuple[int, ...] | None:
+        """The sizes of the parts it was uploaded in, in order; None if the store can't tell.
+
+        Takes two small requests side by side, or one per part where the parts differ. Raises an
+        OriginFault, ObjectChanged among them, where the store fails.
+        """
+        pin, target = self._pin()
+        return await part_sizes(self._client, target, pin, self._representation)
 
     async def aclose(self) -> None:
         """Gives the stream's connection back, if no read took it."""

@@ -13,6 +13,8 @@ from proxy.origins.s3.answers import (
     is_directory,
     is_out_of_reach,
     is_same_version,
+    part_size_of,
+    parts_of,
     range_to_send,
     representation_of,
     span_of,
@@ -168,6 +170,7 @@ def test_a_representation_keeps_what_the_store_says() -> None:
         content_disposition='attachment; filename="\xfc"',
         cache_control="max-age=1",
         expires="0",
+        checksums=(Checksum("md5", bytes.fromhex(MD5), True, 3),),
         version="v1",
     )
 
@@ -213,13 +216,19 @@ def b64(length: int) -> str:
     return base64.b64encode(bytes(length)).decode()
 
 
+TAG_OF_TWO = Checksum("md5", bytes.fromhex(MD5), True, 2)
+
+
 @pytest.mark.parametrize(
     ("headers", "etag", "found"),
     [
         ({}, None, ()),
         ({}, f'"{MD5}"', (Checksum("md5", bytes.fromhex(MD5)),)),
         ({}, f'W/"{MD5}"', ()),
-        ({}, f'"{MD5}-2"', ()),
+        ({}, f'"{MD5}-2"', (TAG_OF_TWO,)),
+        ({}, f'"{MD5}-0"', ()),
+        ({}, f'W/"{MD5}-2"', ()),
+        ({"x-amz-server-side-encryption": "aws:kms"}, f'"{MD5}-2"', ()),
         ({}, '"abc"', ()),
         ({"x-amz-server-side-encryption": "aws:kms"}, f'"{MD5}"', ()),
         ({"x-amz-server-side-encryption": "aws:kms:dsse"}, f'"{MD5}"', ()),
@@ -249,13 +258,21 @@ def b64(length: int) -> str:
             None,
             (Checksum("crc32", bytes(4), True),),
         ),
-        ({"x-amz-checksum-crc32": b64(4)}, f'"{MD5}-2"', (Checksum("crc32", bytes(4), True),)),
+        (
+            {"x-amz-checksum-crc32": b64(4)},
+            f'"{MD5}-2"',
+            (Checksum("crc32", bytes(4), True), TAG_OF_TWO),
+        ),
         (
             {"x-amz-checksum-crc32": b64(4), "x-amz-checksum-type": "FULL_OBJECT"},
             f'"{MD5}-2"',
-            (Checksum("crc32", bytes(4)),),
+            (Checksum("crc32", bytes(4)), TAG_OF_TWO),
         ),
-        ({"x-amz-checksum-crc64nvme": b64(8)}, f'"{MD5}-2"', (Checksum("crc64nvme", bytes(8)),)),
+        (
+            {"x-amz-checksum-crc64nvme": b64(8)},
+            f'"{MD5}-2"',
+            (Checksum("crc64nvme", bytes(8)), TAG_OF_TWO),
+        ),
         (
             {"x-amz-checksum-crc32": b64(4), "x-amz-checksum-type": "NEWKIND"},
             None,
@@ -268,6 +285,36 @@ def test_checksums(headers: dict[str, str], etag: str | None, found: tuple[Check
 
 
 LATER = {"etag": '"a"', "last-modified": "Mon, 23 Nov 2026 10:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    ("etag", "count"),
+    [
+        (None, None),
+        (f'"{MD5}"', None),
+        (f'"{MD5}-3"', 3),
+        (f'"{MD5}-10000"', 10000),
+        (f'"{MD5}-03"', None),
+        (f'"{MD5}-123456"', None),
+        ('"abc-3"', None),
+    ],
+)
+def test_how_many_parts(etag: str | None, count: int | None) -> None:
+    assert parts_of(parse_etag(etag) if etag else None) == count
+
+
+@pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ({"x-amz-mp-parts-count": "3", "content-length": "5"}, 5),
+        ({"x-amz-mp-parts-count": "2", "content-length": "5"}, None),
+        ({"content-length": "5"}, None),
+        ({"x-amz-mp-parts-count": "3"}, None),
+        ({"x-amz-mp-parts-count": "3", "content-length": "+5"}, None),
+    ],
+)
+def test_the_size_of_one_part(headers: dict[str, str], size: int | None) -> None:
+    assert part_size_of(headers, 3) == size
 
 
 @pytest.mark.parametrize(
