@@ -71,6 +71,22 @@ lock *ARGS: _maintain
 shape: _develop
     @{{ python }} -m deploy.tools.shape
 
+# Build the container image: just container --base python:3.13-alpine@sha256:…
+[group('deploy')]
+container *ARGS: _runtime
+    @{{ python }} -m deploy.tools.container build "$@"
+
+# Build the image on a base made of Debian's packages, and try it: confined, healthy, drained
+[group('deploy')]
+container-check *ARGS: _develop
+    @deploy/tools/system-packages container
+    @{{ python }} -m deploy.tools.container check "$@"
+
+# Write the bill of materials (CycloneDX): just sbom --image IMAGE FILE
+[group('deploy')]
+sbom *ARGS: _maintain
+    @{{ python }} -m deploy.tools.sbom "$@"
+
 # Remove all that was made here: environment, samples, caches
 [group('change')]
 [confirm("Remove .venv, .local and all caches? [y/N]")]

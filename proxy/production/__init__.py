@@ -1,0 +1,1 @@
+"""What an operator asks of an installation: is it well, and is it fit for production."""
