@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
@@ -19,6 +20,8 @@ from proxy.admin.app import make_admin
 from proxy.config import Loaded, Settings, dump_for_worker, load_from_supervisor
 from proxy.config import settings as options
 from proxy.errors import StartError
+from proxy.integrity.rolling import make_pool
+from proxy.integrity.verified import Checking, Verified
 from proxy.observability.logs import logging_to_standard_error
 from proxy.origins.base import Origin
 from proxy.origins.directory import DirectoryOrigin
@@ -49,7 +52,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._origins = {name: with_layers(name, one) for name, one in settings.origins.items()}
-        site = make_site(settings, self._origins)
+        self._sums = make_pool()
+        site = make_site(settings, checked(settings, self._origins, self._sums))
         self.door = PublicDoor(site, stall_timeout=settings.server.stall_timeout)
         self.app = make_app(self.door, self._lifespan)
 
@@ -73,6 +77,7 @@ class Service:
     async def aclose(self) -> None:
         """Closes the origins."""
         await asyncio.gather(*(origin.aclose() for origin in self._origins.values()))
+        self._sums.shutdown(wait=False, cancel_futures=True)
 
 
 async def _start(name: str, origin: Origin) -> None:
@@ -130,8 +135,27 @@ def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value is not None else None
 
 
+def checked(settings: Settings, origins: dict[str, Origin], pool: Executor) -> dict[str, Origin]:
+    """What the mounts are served from: their origins, checked as each mount says.
+
+    The layers hold nothing of their own, so it is still the origins that are started and closed.
+    """
+    return {
+        _source(table): Verified(
+            origins[table.origin],
+            Checking(table.verify, pool, name=table.origin, read_through=table.verify_ranges_up_to),
+        )
+        for table in settings.mounts
+    }
+
+
+def _source(table: options.Mount) -> str:
+    """A name for a way of checking an origin. No origin's name has a space."""
+    return f"{table.origin} {table.verify} {table.verify_ranges_up_to}"
+
+
 def make_site(settings: Settings, origins: dict[str, Origin]) -> Site:
-    """The public tree that the configuration describes, over origins already made."""
+    """The public tree that the configuration describes, over what `checked` made."""
     return Site(
         mounts=tuple(_mount(table) for table in settings.mounts),
         rules=tuple(_rule(table) for table in settings.rules),
@@ -151,6 +175,7 @@ def _mount(table: options.Mount) -> Mount:
         codings=table.precompressed,
         listing=table.listing,
         error_pages=dict(table.error_pages),
+        source=_source(table),
     )
 
 

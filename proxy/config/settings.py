@@ -215,6 +215,14 @@ class Mount(Table):
     listing: Flag = False
     """True shows what lies below an address that ends in "/"."""
 
+    verify: Literal["require", "when-available", "off"] = "when-available"
+    """Whether bodies are checked against the checksums that the store keeps. "when-available"
+    passes on what can't be checked, "require" refuses it with 502, "off" checks nothing."""
+
+    verify_ranges_up_to: Size = 8 * 1024 * KIB
+    """With verify = "require", a range is checked by reading the whole object where no more than
+    this is read in vain; other ranges are refused."""
+
     error_pages: dict[ErrorStatus, Key] = {}
     """Keys of this origin that are sent as the body of errors, by status: 404 = "404.html"."""
 

@@ -32,6 +32,8 @@ class AccessRecord:
         outcome: "complete", "refused" (4xx), "fault" (5xx or a body broken off), "client gone"
             or "cut" (by a stop).
         origin: the origin's name, "" where none was asked.
+        verification: whether the bytes were those the store promised ("crc64nvme verified",
+            "unverified: range"), "" where no byte of an object was read.
         detail: what went wrong, for the operator.
     """
 
@@ -46,6 +48,7 @@ class AccessRecord:
     seconds_to_first_byte: float | None = None
     outcome: str = "fault"
     origin: str = ""
+    verification: str = ""
     detail: str = ""
 
 

@@ -19,6 +19,8 @@ class Mount:
         codings: content codings looked for as siblings (`app.js.br`), in the order preferred.
         listing: whether a path that ends in a slash may be listed.
         error_pages: status to key, in this mount.
+        source: which of the origin's stacks of layers serves it, where it has several; "" is the
+            origin's name.
     """
 
     path: str
@@ -27,6 +29,7 @@ class Mount:
     codings: tuple[str, ...] = ()
     listing: bool = False
     error_pages: dict[int, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

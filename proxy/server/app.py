@@ -17,6 +17,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.errors import ClientGone, Fault
+from proxy.integrity.verdict import verdict_of
 from proxy.observability.access_log import AccessRecord, log_access
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.request import Request, raw_path_of, read_request
@@ -119,6 +120,8 @@ class PublicDoor:
             )
         finally:
             if answer.object is not None:
+                # Of an object that failed, then of its error page: the first says what was wrong.
+                record.verification = record.verification or str(verdict_of(answer.object) or "")
                 await answer.object.aclose()
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:

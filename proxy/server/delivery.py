@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
+from proxy.integrity.verdict import Verdict, verdict_of
 from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
 from proxy.origins.media_types import media_type_of
 from proxy.pages.listing import Listing, render_listing
@@ -32,7 +33,10 @@ _ALLOW: Field = (b"allow", ", ".join(ALLOWED_METHODS).encode())
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All that is served: the public tree, its rules, and the origins behind it."""
+    """All that is served: the public tree, its rules, and the origins behind it.
+
+    `origins` are by the mounts' `source`, or by their `origin` where that is "".
+    """
 
     mounts: Sequence[Mount]
     rules: Sequence[Rule]
@@ -84,7 +88,8 @@ def _locate(site: Site, path: str) -> _Place:
     if mount is None:
         raise NotFound(f"no mount for {path!r}")
     key = key_below(path, mount.path)
-    return _Place(mount, site.origins[mount.origin], key, treatment_of(path, site.rules))
+    origin = site.origins[mount.source or mount.origin]
+    return _Place(mount, origin, key, treatment_of(path, site.rules))
 
 
 # --- objects ------------------------------------------------------------------------------------
@@ -140,6 +145,11 @@ class _Coded:
             content_encoding=coding,
             media_type=media_type_of(key) or stored.media_type,
         )
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the sibling says of the bytes that were read."""
+        return verdict_of(self._sibling)
 
 
 async def _open_negotiated(place: _Place, fields: Mapping[str, str], want: Want) -> OpenObject:

@@ -1,0 +1,15 @@
+"""Whether the bytes that came are those the store promised.
+
+| module      | its part                                                         | does I/O |
+| ----------- | ---------------------------------------------------------------- | -------- |
+| checksums   | the algorithms, fed buffer by buffer; composite ones over parts   |          |
+| combination | the CRC of a whole from the CRCs of its slices, in any order      |          |
+| choice      | which of an object's checksums is used                            |          |
+| verdict     | what came of a check                                              |          |
+| rolling     | a checksum beside a stream: inline, or in a thread where slow     | threads  |
+| parts       | the part sizes of objects seen lately                             | yes      |
+| verified    | `Verified`: an origin over an origin that holds back the end      | yes      |
+| sweep       | checks many objects of an origin, some at a time                  | yes      |
+
+Why it is as it is: docs/decisions/0004-what-is-verified-and-what-is-not.md.
+"""

@@ -1,0 +1,240 @@
+"""An origin over an origin: what is read as a whole is checked against the store's checksum.
+
+The last piece of a body is held back until the checksum of all of it matches, so a wrong body can
+be broken but never complete. What can't be checked is passed on with a verdict that says why, or,
+where checks are required, refused before a byte of it is given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from proxy.errors import ChecksumMismatch, NotVerifiable, OriginFault
+from proxy.integrity import verdict as reasons
+from proxy.integrity.checksums import PartsSum, Sum, digest_of, is_fast, new_sum
+from proxy.integrity.choice import choose
+from proxy.integrity.parts import PartSizes
+from proxy.integrity.rolling import Rolling
+from proxy.integrity.verdict import Verdict, together
+from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.semantics.ranges import ByteRange
+from proxy.semantics.representation import Checksum, Representation, Span
+
+logger = logging.getLogger("headgate")
+
+Policy = Literal["require", "when-available", "off"]
+
+# Objects up to this size are held whole, so that a damaged one is answered with a status instead
+# of a broken body. It is no more than one stalled stream holds in user space anyway, arrives
+# within a few round trips, and the slowest checksum of it takes 0.4 ms.
+HELD_WHOLE: Final = 256 * 1024
+
+# Where checks are required, a range costs a read of the whole object. Up to the size of a slice
+# that is what a slice cache would read for it too.
+READ_THROUGH: Final = 8 * 1024 * 1024
+
+_OPEN_ENDED: Final = ByteRange(0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """How a `Verified` checks.
+
+    Attributes:
+        policy: "require" refuses what can't be checked, "when-available" passes it on labelled,
+            "off" checks nothing.
+        pool: where slow checksums are computed, from `proxy.integrity.rolling.make_pool`.
+        report: called with the verdict on each read when it is known.
+        name: the origin's name in the log.
+        read_through: most bytes read in vain to check a range, where checks are required.
+    """
+
+    policy: Policy
+    pool: Executor
+    report: Callable[[Verdict], None] = lambda _: None
+    name: str = ""
+    read_through: int = READ_THROUGH
+
+
+class Verified:
+    """An `Origin`, and a `Lister` if `origin` is one, whose objects are checked as they are read.
+
+    It holds nothing that must be given back: `start` and `aclose` are those of `origin`.
+    """
+
+    def __init__(self, origin: Origin, checking: Checking) -> None:
+        self._origin = origin
+        self._checking = checking
+        self._sizes = PartSizes()
+        if callable(getattr(origin, "list", None)):
+            self.list = self._list  # a layer can do what lies below it can do
+
+    async def start(self) -> None:
+        """Starts the origin below; see `Origin.start`."""
+        await self._origin.start()
+
+    async def open(self, key: str, want: Want = WHOLE) -> VerifiedObject:
+        """Opens `key`; see `Origin.open`.
+
+        Raises NotVerifiable where a check is required and there is nothing to check by, and
+        ChecksumMismatch if the object is empty and should not be.
+        """
+        opened = await self._origin.open(key, _with_checksums(want, self._checking.policy))
+        try:
+            wrapped = VerifiedObject(key, opened, self._checking, self._sizes)
+            await wrapped.check_head()
+        except BaseException:
+            await opened.aclose()
+            raise
+        return wrapped
+
+    async def aclose(self) -> None:
+        """Closes the origin below."""
+        await self._origin.aclose()
+
+    async def _list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
+        return await cast("Lister", self._origin).list(prefix, after, limit)
+
+
+def _with_checksums(want: Want, policy: Policy) -> Want:
+    """Asks for the whole where that is what will be read: to a range, stores tell no checksums."""
+    whole = want.first == _OPEN_ENDED or policy == "require"
+    return WHOLE if want.body and whole and policy != "off" else want
+
+
+class VerifiedObject:
+    """An open object that judges what is read of it."""
+
+    def __init__(self, key: str, opened: OpenObject, how: Checking, sizes: PartSizes) -> None:
+        self._key = key
+        self._opened = opened
+        self._how = how
+        self._sizes = sizes
+        self._expected = None if how.policy == "off" else choose(opened.representation.checksums)
+        self._unfinished = 0
+        self._verdict: Verdict | None = None
+
+    @property
+    def representation(self) -> Representation:
+        """What the origin below says of this version."""
+        return self._opened.representation
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on all reads so far, the worst if they differ."""
+        if self._unfinished:
+            return Verdict("unverified", reason=reasons.NOT_ALL_READ)
+        return self._verdict or Verdict("unverified", reason=reasons.NOT_READ)
+
+    async def check_head(self) -> None:
+        """Judges what can be judged before a read; raises as `Verified.open` does."""
+        expected, size = self._expected, self.representation.size
+        if self._how.policy == "require" and await self._new_sum() is None:
+            raise self._not_verifiable("no checksum" if expected is None else "part sizes unknown")
+        if expected is not None and not expected.composite and not size:
+            # No byte will ever be read of it, so that this is the only moment.
+            self._compare(expected, digest_of(expected.algorithm, b""))
+
+    def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        """The span's bytes, as of `OpenObject.read`.
+
+        Raises ChecksumMismatch instead of giving the last piece if they, with the rest of the
+        object where that had to be read too, are not what the store promised.
+        """
+        how = self._how
+        if how.policy == "off":
+            return self._unchecked(span, reasons.OFF)
+        if self._expected is None:
+            return self._unchecked(span, reasons.NO_CHECKSUM)
+        if span.length == self.representation.size or how.policy == "require":
+            return self._checked(span, self._expected)
+        return self._unchecked(span, reasons.RANGE)
+
+    async def aclose(self) -> None:
+        """Closes the object below."""
+        await self._opened.aclose()
+
+    def _unchecked(self, span: Span, reason: str) -> AsyncGenerator[bytes, None]:
+        self._settle(Verdict("unverified", reason=reason, bytes=span.length))
+        return self._opened.read(span)
+
+    async def _checked(self, span: Span, expected: Checksum) -> AsyncGenerator[bytes, None]:
+        size = self.representation.size
+        if size - span.length > self._how.read_through:
+            raise self._not_verifiable(f"a range of {span.length} bytes of {size}")
+        self._unfinished += 1
+        total = await self._new_sum()
+        if total is None:
+            self._unfinished -= 1
+            async with aclosing(self._unchecked(span, reasons.PARTS_UNKNOWN)) as buffers:
+                async for buffer in buffers:
+                    yield buffer
+            return
+        rolling = Rolling(total, None if is_fast(expected.algorithm) else self._how.pool)
+        held: list[bytes] = []
+        async with aclosing(self._opened.read(Span(0, size))) as buffers:
+            position = 0
+            async for buffer in buffers:
+                await rolling.update(buffer)
+                piece = _cut(buffer, position, span)
+                position += len(buffer)
+                if piece:
+                    if held and size > HELD_WHOLE:
+                        yield held.pop()
+                    held.append(piece)
+        self._compare(expected, await rolling.digest())
+        self._unfinished -= 1
+        self._settle(Verdict("verified", expected.algorithm, bytes=span.length))
+        if held:
+            yield held[0] if len(held) == 1 else b"".join(held)
+
+    async def _new_sum(self) -> Sum | None:
+        """A checksum to compare with the one expected; None if there is no way to make it."""
+        expected = self._expected
+        if expected is None:
+            return None
+        if not expected.composite:
+            return new_sum(expected.algorithm)
+        try:
+            sizes = await self._sizes.of(self._key, self._opened)
+        except OriginFault:
+            if self._how.policy == "require":
+                raise
+            return None
+        if sizes is None or expected.parts not in (None, len(sizes)):
+            return None
+        return PartsSum(expected.algorithm, sizes)
+
+    def _compare(self, expected: Checksum, found: bytes) -> None:
+        """Raises ChecksumMismatch, after it was logged and reported, unless both are the same."""
+        if found == expected.value:
+            return
+        self._unfinished = 0
+        size = self.representation.size
+        self._settle(Verdict("mismatch", expected.algorithm, bytes=size))
+        kind = f"{expected.algorithm} of the parts" if expected.composite else expected.algorithm
+        detail = (
+            f"origin {self._how.name!r} key {self._key!r}: {size} bytes, of which the store "
+            f"promised {kind} {expected.value.hex()} and which have {found.hex()}"
+        )
+        logger.error("checksum mismatch: %s", detail)
+        raise ChecksumMismatch(detail)
+
+    def _not_verifiable(self, reason: str) -> NotVerifiable:
+        return NotVerifiable(f"origin {self._how.name!r} key {self._key!r}: {reason}")
+
+    def _settle(self, verdict: Verdict) -> None:
+        self._verdict = together(self._verdict, verdict)
+        self._how.report(verdict)
+
+
+def _cut(buffer: bytes, position: int, span: Span) -> bytes:
+    """What of a buffer that begins at `position` lies in the span."""
+    if span.start <= position and position + len(buffer) <= span.stop:
+        return buffer
+    return buffer[max(0, span.start - position) : max(0, span.stop - position)]
