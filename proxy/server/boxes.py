@@ -27,13 +27,23 @@ class Outbox:
     calls `wake` once what was taken is on its way.
     """
 
-    __slots__ = ("_change", "_pieces", "_size", "closed", "ended", "finished", "sent_last")
+    __slots__ = (
+        "_change",
+        "_pieces",
+        "_size",
+        "closed",
+        "ended",
+        "finished",
+        "sent_last",
+        "trailers",
+    )
 
     def __init__(self) -> None:
         self._pieces: deque[memoryview] = deque()
         self._size = 0
         self._change = asyncio.Event()
         self.ended = self.sent_last = self.finished = self.closed = False
+        self.trailers: list[tuple[bytes, bytes]] = []
 
     def __len__(self) -> int:
         return self._size
@@ -55,9 +65,10 @@ class Outbox:
         self._pieces.append(memoryview(data))
         self._size += len(data)
 
-    def end(self) -> None:
-        """Nothing more will be put; wait until `sent` next."""
+    def end(self, trailers: list[tuple[bytes, bytes]] | None = None) -> None:
+        """Nothing more will be put; trailers go behind the last byte. Wait until `sent` next."""
         self.ended = True
+        self.trailers = trailers or []
 
     async def room(self) -> None:
         """Waits until more may be put; raises `ConnectionResetError` once it is closed."""

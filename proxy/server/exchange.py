@@ -18,7 +18,15 @@ from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from hypercorn.events import Closed
-from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
+from hypercorn.protocol.events import (
+    Body,
+    EndBody,
+    Event,
+    Request,
+    Response,
+    StreamClosed,
+    Trailers,
+)
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, HTTPScope
 from hypercorn.utils import suppress_body
@@ -110,6 +118,7 @@ class Exchange(HTTPStream):
         self._left = left
         self._to_come: int | None = None
         self._bodyless = False
+        self._trailers_follow = False
 
     async def handle(self, event: Event) -> None:
         """Takes one event of the protocol."""
@@ -131,7 +140,7 @@ class Exchange(HTTPStream):
 
     def _make_scope(self, event: Request) -> HTTPScope:
         path, _, query = event.raw_path.partition(b"?")
-        scope = {
+        scope: dict[str, object] = {
             "type": "http",
             "http_version": event.http_version,
             # 2.4: send raises OSError once the client is gone
@@ -146,7 +155,8 @@ class Exchange(HTTPStream):
             "client": self.client,
             "server": self.server,
             "state": event.state.copy(),
-            "extensions": {},
+            # Only HTTP/2: on HTTP/1.1 they need chunks, and a chunked body can't say its length.
+            "extensions": {"http.response.trailers": {}} if event.http_version == "2" else {},
         }
         return cast("HTTPScope", scope)
 
@@ -184,6 +194,8 @@ class Exchange(HTTPStream):
             await self._send_start(cast("dict[str, Any]", message))
         elif kind == "http.response.body" and self.state is ASGIHTTPState.RESPONSE:
             await self._send_body(cast("dict[str, Any]", message))
+        elif kind == "http.response.trailers" and self.state is ASGIHTTPState.TRAILERS:
+            await self._send_trailers(cast("dict[str, Any]", message))
         else:
             raise RuntimeError(f"{kind} can't be sent now ({self.state.name})")
 
@@ -196,6 +208,10 @@ class Exchange(HTTPStream):
         headers = checked_headers(message.get("headers", []))
         self._bodyless = suppress_body(self.scope["method"], status)
         self._to_come = None if self._bodyless else promised_length(headers)
+        offered = cast("dict[str, Any]", self.scope)["extensions"]
+        self._trailers_follow = "http.response.trailers" in offered and bool(
+            message.get("trailers", False)
+        )
         await self.send(Response(self.stream_id, headers, status))
         self.state = ASGIHTTPState.RESPONSE
         self._check_client()
@@ -208,8 +224,16 @@ class Exchange(HTTPStream):
         if not more:
             if self._to_come:
                 await self._fail(f"the body ended {self._to_come} bytes short")
-            await self._complete()
+            if self._trailers_follow:
+                self.state = ASGIHTTPState.TRAILERS
+            else:
+                await self._complete(EndBody(self.stream_id))
         self._check_client()
+
+    async def _send_trailers(self, message: dict[str, Any]) -> None:
+        """The fields behind the body, which end the response; all in one message."""
+        trailers = checked_headers(message.get("headers", []))
+        await self._complete(Trailers(self.stream_id, trailers))
 
     async def _count(self, size: int) -> None:
         if self._to_come is not None:
@@ -217,8 +241,8 @@ class Exchange(HTTPStream):
             if self._to_come < 0:
                 await self._fail("the body is longer than its Content-Length")
 
-    async def _complete(self) -> None:
-        await self.send(EndBody(self.stream_id))
+    async def _complete(self, end: Event) -> None:
+        await self.send(end)
         self._check_client()
         self.state = ASGIHTTPState.CLOSED
         await self.send(StreamClosed(self.stream_id))
@@ -239,7 +263,7 @@ class Exchange(HTTPStream):
         try:
             if self.state is ASGIHTTPState.REQUEST:
                 await self.send(Response(self.stream_id, [(b"content-length", b"0")], 500))
-                await self._complete()
+                await self._complete(EndBody(self.stream_id))
             else:
                 await self._break_off()
         except OSError:

@@ -80,9 +80,17 @@ class Turns:
                 break
             data = outbox.take(most)
             outbox.sent_last = outbox.last
-            self._connection.send_data(stream_id, data, end_stream=outbox.last)
+            self._send(stream_id, data, outbox)
             room -= len(data)
         return _TURN - room, blocked
+
+    def _send(self, stream_id: int, data: bytes, outbox: Outbox) -> None:
+        trailers = outbox.trailers if outbox.last else []
+        if data or not trailers:
+            end = outbox.last and not trailers
+            self._connection.send_data(stream_id, data, end_stream=end)
+        if trailers:
+            self._connection.send_headers(stream_id, trailers, end_stream=True)
 
     def settle(self, stream_id: int) -> None:
         """What was framed is written: whoever waited for that goes on."""

@@ -53,6 +53,7 @@ class Answer:
 
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
+    trailers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
     ended: bool = False
     reset: int | None = None
@@ -139,6 +140,9 @@ class H2:
                 answer = self.answers[event.stream_id]
                 answer.headers = {bytes(name): bytes(value) for name, value in event.headers}
                 answer.status = int(answer.headers[b":status"])
+            case h2.events.TrailersReceived():
+                answer = self.answers[event.stream_id]
+                answer.trailers = {bytes(name): bytes(value) for name, value in event.headers}
             case h2.events.DataReceived():
                 self.answers[event.stream_id].body += event.data
                 if self.window:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from proxy.admin.app import make_admin
+from proxy.admin.options import AdminOptions
 from proxy.errors import ConfigurationError, HeadgateError, StartError
+from proxy.observability.fleet import Arguments, Emit, Operation
+from proxy.observability.meters import Values
 from proxy.server.crew import ServingPlan
 from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
@@ -43,6 +47,15 @@ class ToyApp:
     @property
     def app(self) -> ToyApp:
         return self
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        return {"metrics": self._metrics}
+
+    async def _metrics(self, arguments: Arguments, emit: Emit) -> Values:
+        if self.greeting == b"held":
+            time.sleep(60)  # noqa: ASYNC251  # an event loop that is stuck
+        return {"headgate_requests_total": [(["GET", "2xx", "1.1"], 1)]}
 
     async def start(self) -> None:
         if self.greeting == b"unstartable":
@@ -136,6 +149,24 @@ class ToyApp:
         await _head(send, 10)
         await send({"type": "http.response.body", "body": b"x" * 1000})
 
+    async def do_trailers(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As many zeros as asked for, then a field; with "!" behind the number, a bad one."""
+        size = int(scope["query_string"].rstrip(b"!"))
+        offered = "http.response.trailers" in scope["extensions"]
+        headers = [(b"content-length", b"%d" % size), (b"offered", b"%d" % offered)]
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        await send({**start, "trailers": True})
+        await send({"type": "http.response.body", "body": bytes(size)})
+        value = b"a\r\nb" if scope["query_string"].endswith(b"!") else b"behind"
+        if offered:
+            await send({"type": "http.response.trailers", "headers": [(b"X-End", value)]})
+
+    async def do_trailers_forgotten(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"3")]
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        await send({**start, "trailers": True})
+        await send({"type": "http.response.body", "body": b"abc"})
+
     async def do_inject(self, scope: Scope, receive: Receive, send: Send) -> None:
         value = b"a\r\nx-injected: 1"
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-a", value)]})
@@ -173,7 +204,7 @@ def load(path: str) -> ServingPlan:
     tls = fields.pop("tls", None)
     files = TLSFiles((tls[0],), tls[1], tls[2]) if tls else None
     bind = tuple(fields.pop("bind", ["127.0.0.1:0"]))
-    return ServingPlan(bind=bind, payload=payload, tls=files, **fields)
+    return ServingPlan(bind=bind, payload=payload, tls=files, admin=AdminOptions(), **fields)
 
 
 def announce(started: Started) -> None:
@@ -183,7 +214,7 @@ def announce(started: Started) -> None:
         "admin": started.admin,
         "workers": started.workers,
     }
-    print(json.dumps(shown), flush=True)  # noqa: T201  # the test reads it
+    print(json.dumps(shown), flush=True)  # the test reads it
 
 
 def main(what: str, argument: str) -> int:
@@ -195,7 +226,7 @@ def main(what: str, argument: str) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(supervise(lambda: load(argument), command, announce, make_admin))
     except HeadgateError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # as the command line does
+        print(error, file=sys.stderr)  # as the command line does
         return 1
 
 

@@ -24,7 +24,15 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hypercorn.events import Closed, RawData, Updated
 from hypercorn.events import Event as IOEvent
-from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
+from hypercorn.protocol.events import (
+    Body,
+    EndBody,
+    Event,
+    Request,
+    Response,
+    StreamClosed,
+    Trailers,
+)
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
@@ -230,6 +238,9 @@ class Http2(H2Protocol):
             await self._take_turn(stream_id)
         elif isinstance(event, EndBody):
             self._turns[stream_id].end()
+            await self._take_turn(stream_id)
+        elif isinstance(event, Trailers):
+            self._turns[stream_id].end(event.headers)
             await self._take_turn(stream_id)
 
     async def _take_turn(self, stream_id: int) -> None:
