@@ -87,6 +87,57 @@ container-check *ARGS: _develop
 sbom *ARGS: _maintain
     @{{ python }} -m deploy.tools.sbom "$@"
 
+# Load Headgate with k6: just load files; --target URL for one that runs already; --short
+[group('measure')]
+load *ARGS: _develop
+    @{{ python }} -m tests.load.run "$@"
+
+# One page with the plots of several load runs side by side: just load-report RUN…
+[group('measure')]
+load-report *ARGS: _develop
+    @{{ python }} -m tests.load.report "$@"
+
+# What differs between two load runs; exits 1 on a regression beyond the noise: just load-compare A B
+[group('measure')]
+load-compare *ARGS: _develop
+    @{{ python }} -m tests.load.compare "$@"
+
+# The ordinary load: smoke, files and ranges
+[group('measure')]
+load-test *ARGS: _develop
+    @{{ python }} -m tests.load.run smoke files ranges "$@"
+
+# Load on every endpoint, the public's and the operator's
+[group('measure')]
+load-test-api *ARGS: _develop
+    @{{ python }} -m tests.load.run api "$@"
+
+# Load of downloads, whole and by ranges
+[group('measure')]
+load-test-file-ops *ARGS: _develop
+    @{{ python }} -m tests.load.run files ranges "$@"
+
+# More downloads at once than are welcome
+[group('measure')]
+stress-test *ARGS: _develop
+    @{{ python }} -m tests.load.run stress "$@"
+
+# A profile of the live process under load, in the run's folder
+[group('measure')]
+profile *ARGS: _develop
+    @{{ python }} -m tests.load.run files --profile 20 "$@"
+
+# Headgate beside nginx, Varnish, Caddy and rclone, in one run of about five minutes
+[group('measure')]
+bench *ARGS: _develop
+    @deploy/tools/system-packages bench
+    @{{ python }} -m tests.benchmarks.peers "$@"
+
+# Single functions, timed; --save keeps a run as the baseline, --compare sets this one beside it
+[group('measure')]
+bench-micro *ARGS: _develop
+    @{{ python }} -m tests.benchmarks.micro "$@"
+
 # Remove all that was made here: environment, samples, caches
 [group('change')]
 [confirm("Remove .venv, .local and all caches? [y/N]")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,15 @@ def usage(pid: int) -> Usage:
     return Usage(sum(map(_cpu, family)), max(map(_peak_memory, family)))
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory the process and its descendants hold now, shared pages counted once (PSS)."""
+    total = 0
+    for member in descendants(pid):
+        lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    return total
+
+
 def descendants(pid: int) -> list[int]:
     """The process and those it started, at any depth, that are alive."""
     family = [pid]
@@ -37,6 +48,17 @@ def pin(pid: int, cpu: int) -> None:
     for member in descendants(pid):
         for task in Path(f"/proc/{member}/task").iterdir():
             os.sched_setaffinity(int(task.name), {cpu})
+
+
+@contextlib.contextmanager
+def started_on(cpus: frozenset[int]) -> Iterator[None]:
+    """What is started in this block runs on these processors, all its later threads too."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _cpu(pid: int) -> float:

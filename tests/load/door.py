@@ -1,0 +1,49 @@
+"""What the operator's door gives for a run: metrics before and after, a profile during it.
+
+A Headgate that lacks one of them (404), or whose door was not named, is loaded all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+# A profile is taken once the load stands.
+_PROFILE_AFTER = 3.0
+
+
+def save(url: str, path: Path, timeout: float = 10.0) -> bool:
+    """Writes what is at `url` to `path`; False, and a line that says so, when it can't be had."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            path.write_bytes(answer.read())
+    except (urllib.error.URLError, OSError) as error:
+        print(f"  no {path.name}: {url}: {error}")
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def profile(admin_url: str, seconds: int, path: Path) -> Iterator[None]:
+    """While the block runs, takes one pyinstrument profile of the live process.
+
+    A block that is over before the load stands has none; a profile that began is waited for.
+    """
+    over = threading.Event()
+
+    def take() -> None:
+        if not over.wait(_PROFILE_AFTER):
+            url = f"{admin_url}/debug/profile?seconds={seconds}&format=html"
+            save(url, path, seconds + 30.0)
+
+    thread = threading.Thread(target=take, name="profile")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,91 @@
+"""Watching a run once a second: the server's processor time and memory, and what k6 counts.
+
+A thread of its own, since the run itself waits for k6. A process that ends while it is looked at
+is no fault: that second has no value.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from tests.benchmarks.processes import resident, usage
+
+Sample = dict[str, float]
+_INTERVAL = 1.0
+_GONE = (OSError, StopIteration, ValueError, IndexError)
+# Counters of k6 that are worth a line over time.
+_COUNTED = ("http_reqs", "data_received")
+
+
+@dataclass
+class Watch:
+    """Samples while the block runs. Each has `t` in seconds, and what its sources know:
+
+    `server_cpu` seconds so far, `server_memory` bytes, `generator_cpu` seconds so far, `requests`
+    and `received` counted so far.
+    """
+
+    server_pid: int | None
+    generator_pid: int
+    counters: Callable[[], Mapping[str, float]]
+    samples: list[Sample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while True:
+            self.samples.append({"t": round(time.monotonic() - began, 2), **self._look()})
+            if self._done.wait(_INTERVAL):
+                return
+
+    def _look(self) -> Sample:
+        found: Sample = {}
+        for source in (self._server, self._generator, self.counters):
+            try:
+                found.update(source())
+            except _GONE:
+                continue
+        return found
+
+    def _server(self) -> Sample:
+        if self.server_pid is None:
+            return {}
+        return {
+            "server_cpu": usage(self.server_pid).cpu,
+            "server_memory": float(resident(self.server_pid)),
+        }
+
+    def _generator(self) -> Sample:
+        return {"generator_cpu": usage(self.generator_pid).cpu}
+
+
+def counters_of_k6(port: int) -> Mapping[str, float]:
+    """What k6 has counted so far, from its REST interface."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/metrics", timeout=2) as answer:
+        listed = json.load(answer)["data"]
+    counts = {one["id"]: one["attributes"]["sample"].get("count", 0.0) for one in listed}
+    found = {name: counts[name] for name in _COUNTED if name in counts}
+    return {name.removeprefix("http_").removeprefix("data_"): v for name, v in found.items()}
