@@ -8,7 +8,7 @@ own packages, kept by the engine for the next run. So it shows that the Containe
 and the image's confinement are right, and says nothing of Alpine, whose wheels `just lock` checks.
 
 Podman is used where there is one, otherwise Docker. The image's time is that of the last commit,
-so that the same commit gives the same image.
+so that the same commit gives the same layers.
 """
 
 from __future__ import annotations
