@@ -8,21 +8,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import platform
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from pydantic import SecretStr
 
+from proxy import __version__
 from proxy.admin.app import make_admin
+from proxy.admin.options import AdminOptions
 from proxy.config import Loaded, Settings, dump_for_worker, load_from_supervisor
 from proxy.config import settings as options
+from proxy.config.fields import is_local
+from proxy.config.render import render
 from proxy.errors import StartError
 from proxy.integrity.rolling import make_pool
+from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
-from proxy.observability.logs import logging_to_standard_error
+from proxy.observability import metrics as names
+from proxy.observability.fleet import Operation
+from proxy.observability.instruments import Instruments, measure_log
+from proxy.observability.logs import DroppingHandler, logging_to_standard_error
+from proxy.observability.metered import Metered
+from proxy.observability.meters import Meters
+from proxy.observability.process import measure_process
 from proxy.origins.base import Origin
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.resuming import Resuming, Trouble
@@ -50,11 +63,21 @@ class Service:
     worker calls them itself, since it has to tell the supervisor why a start failed.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._origins = {name: with_layers(name, one) for name, one in settings.origins.items()}
+    def __init__(self, settings: Settings, log: DroppingHandler | None = None) -> None:
+        self._instruments = Instruments(log)
+        meters, tables = self._instruments.meters, settings.origins
+        self._stores = {name: Metered(make_origin(tables[name]), name, meters) for name in tables}
+        self._origins = {
+            name: with_layers(name, tables[name], store, meters)
+            for name, store in self._stores.items()
+        }
         self._sums = make_pool()
-        site = make_site(settings, checked(settings, self._origins, self._sums))
-        self.door = PublicDoor(site, stall_timeout=settings.server.stall_timeout)
+        site = make_site(settings, checked(settings, self._origins, self._sums, meters))
+        self.door = PublicDoor(
+            site,
+            stall_timeout=settings.server.stall_timeout,
+            responses=self._instruments.responses,
+        )
         self.app = make_app(self.door, self._lifespan)
 
     @asynccontextmanager
@@ -73,9 +96,16 @@ class Service:
             if fault is not None:
                 await self.aclose()
                 raise fault
+        self._instruments.start(self._stores)
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """What the operator may ask of it."""
+        return self._instruments.operations
 
     async def aclose(self) -> None:
         """Closes the origins."""
+        await self._instruments.aclose()
         await asyncio.gather(*(origin.aclose() for origin in self._origins.values()))
         self._sums.shutdown(wait=False, cancel_futures=True)
 
@@ -87,16 +117,23 @@ async def _start(name: str, origin: Origin) -> None:
         raise StartError(f"origins.{name}: {error}") from None
 
 
-def with_layers(name: str, table: options.S3Origin | options.DirectoryOrigin) -> Origin:
-    """The origin that a table describes, and over it what makes it steady."""
-    origin = make_origin(table)
+def with_layers(
+    name: str,
+    table: options.S3Origin | options.DirectoryOrigin,
+    store: Origin,
+    meters: Meters,
+) -> Origin:
+    """The store that a table describes, and over it what makes it steady."""
     if isinstance(table, options.DirectoryOrigin):
-        return origin  # a disk that fails is not helped by asking it again
+        return store  # a disk that fails is not helped by asking it again
+    for kind in names.RETRIES:
+        meters.add(names.ORIGIN_RETRIES, 0, name, kind)
     retries = RetryOptions(max_retries=table.max_retries, budget=table.retry_budget)
-    return Resuming(origin, retries, partial(_log_trouble, name))
+    return Resuming(store, retries, partial(_note_trouble, name, meters))
 
 
-def _log_trouble(origin: str, trouble: Trouble) -> None:
+def _note_trouble(origin: str, meters: Meters, trouble: Trouble) -> None:
+    meters.add(names.ORIGIN_RETRIES, 1, origin, trouble.kind)
     level = logging.WARNING if trouble.kind == "exhausted" else logging.INFO
     _log.log(level, "origins.%s: %s", origin, trouble)
 
@@ -135,7 +172,9 @@ def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value is not None else None
 
 
-def checked(settings: Settings, origins: dict[str, Origin], pool: Executor) -> dict[str, Origin]:
+def checked(
+    settings: Settings, origins: Mapping[str, Origin], pool: Executor, meters: Meters
+) -> dict[str, Origin]:
     """What the mounts are served from: their origins, checked as each mount says.
 
     The layers hold nothing of their own, so it is still the origins that are started and closed.
@@ -143,10 +182,23 @@ def checked(settings: Settings, origins: dict[str, Origin], pool: Executor) -> d
     return {
         _source(table): Verified(
             origins[table.origin],
-            Checking(table.verify, pool, name=table.origin, read_through=table.verify_ranges_up_to),
+            Checking(
+                table.verify,
+                pool,
+                report=partial(note_verdict, meters),
+                name=table.origin,
+                read_through=table.verify_ranges_up_to,
+            ),
         )
         for table in settings.mounts
     }
+
+
+def note_verdict(meters: Meters, verdict: Verdict) -> None:
+    """Counts what a check came to."""
+    labels = (verdict.algorithm or "none", verdict.state, verdict.reason)
+    meters.add(names.VERIFICATIONS, 1, *labels)
+    meters.add(names.VERIFIED_BYTES, verdict.bytes, *labels[:2])
 
 
 def _source(table: options.Mount) -> str:
@@ -203,15 +255,37 @@ def serve(load: Callable[[], Loaded]) -> int:
     log = first.settings.log
 
     def plan() -> ServingPlan:
-        return plan_of((pending.pop() if pending else load()).settings)
+        loaded = pending.pop() if pending else load()
+        return replace(plan_of(loaded.settings), admin=admin_options(loaded))
 
     def announce(started: Started) -> None:
         sys.stdout.write(welcome(first.settings, started))
         sys.stdout.flush()
 
     command = [sys.executable, "-m", "proxy", "worker"]
-    with logging_to_standard_error(log.level, log.format, access=log.access):
-        return asyncio.run(supervise(plan, command, announce, make_admin))
+    with logging_to_standard_error(log.level, log.format, access=log.access) as handler:
+        meters = meters_of_supervisor(handler)
+        return asyncio.run(supervise(plan, command, announce, make_admin, meters))
+
+
+def meters_of_supervisor(log: DroppingHandler) -> Meters:
+    """What is counted in the supervisor."""
+    meters = Meters()
+    measure_process(meters, "supervisor")
+    measure_log(meters, log, "supervisor")
+    meters.put(names.BUILD, 1, __version__, platform.python_version())
+    return meters
+
+
+def admin_options(loaded: Loaded) -> AdminOptions:
+    """What the operator's door is told of the configuration."""
+    admin = loaded.settings.admin
+    return AdminOptions(
+        token=_secret(admin.token),
+        debug=admin.debug,
+        is_local=is_local(admin.bind),
+        configuration="\n".join([*render(loaded), ""]),
+    )
 
 
 def plan_of(settings: Settings) -> ServingPlan:
@@ -243,9 +317,9 @@ def worker(control: int) -> int:
         def build(payload: bytes) -> Service:
             settings = load_from_supervisor(payload)
             log = settings.log
-            logging_on.enter_context(
+            handler = logging_on.enter_context(
                 logging_to_standard_error(log.level, log.format, access=log.access)
             )
-            return Service(settings)
+            return Service(settings, handler)
 
         return run_worker(control, build)

@@ -1,35 +1,93 @@
-"""The operator's door: whether the server lives, and whether it takes requests.
+"""The operator's door: how the server does, and what it is doing.
 
-It runs in the supervisor, on an address of its own, and serves nothing of the public's.
+It runs in the supervisor, on an address of its own, and serves nothing of the public's. What it
+tells of the workers it asks them, each with a time limit: one that hangs makes an answer shorter,
+never late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-_NOT_STORED = {"cache-control": "no-store"}
+from proxy.admin.answers import FIELDS, BadParameter, as_json, only, problem
+from proxy.admin.guard import Guard, has_token
+from proxy.admin.options import AdminOptions
+from proxy.observability.exposition import write
+from proxy.observability.fleet import Fleet
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_admin(health: Callable[[], Mapping[str, object]]) -> Starlette:
-    """The app of the operator's door.
+class Door:
+    """The endpoints that tell of the whole."""
 
-    `health` gives the present state as JSON in Python's types; of it this file knows "ready".
+    def __init__(self, fleet: Fleet, options: AdminOptions) -> None:
+        self._fleet = fleet
+        self._options = options
 
-    - `/healthz`: 200 as long as the process that answers lives.
-    - `/readyz`: the state; 200 when new requests are welcome, 503 while none can be served or
-      the server drains.
-    """
+    async def healthz(self, request: Request) -> Response:
+        """200 as long as the process that answers lives."""
+        only(request, ())
+        return PlainTextResponse("ok\n", headers=dict(FIELDS))
 
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n", headers=_NOT_STORED)
+    async def readyz(self, request: Request) -> Response:
+        """200 when new requests are welcome; 503 while none can be served or the server drains.
+        Who does not bring a token that is configured learns no more than that."""
+        only(request, ())
+        health = dict(self._fleet.health())
+        if self._options.token is not None and not has_token(self._options, request.headers):
+            health = {name: health[name] for name in ("ready", "draining")}
+        return as_json(health, 200 if health["ready"] else 503)
 
-    async def readyz(_: Request) -> Response:
-        state = health()
-        return JSONResponse(dict(state), 200 if state["ready"] else 503, headers=_NOT_STORED)
+    async def metrics(self, request: Request) -> Response:
+        """All metrics, of all processes in one."""
+        only(request, ())
+        text, media_type = write(await self._fleet.metrics(), request.headers.get("accept", ""))
+        return Response(text, headers={**FIELDS, "content-type": media_type})
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+    async def configuration(self, request: Request) -> Response:
+        """The effective configuration as TOML, where each value came from, secrets masked."""
+        only(request, ())
+        return PlainTextResponse(self._options.configuration, headers=dict(FIELDS))
+
+    def routes(self) -> dict[str, Endpoint]:
+        """By path."""
+        return {
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics,
+            "/config": self.configuration,
+        }
+
+
+def make_admin(fleet: Fleet, options: object) -> ASGIApp:
+    """The app of the operator's door. `options` are `AdminOptions`: the server passes them on
+    without knowing them."""
+    if not isinstance(options, AdminOptions):
+        raise TypeError(f"the operator's door can't be made of {options!r}")
+    routes = Door(fleet, options).routes()
+    app = Starlette(
+        routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
+        exception_handlers={BadParameter: _bad_parameter, HTTPException: _http_exception},
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, options)
+
+
+async def _bad_parameter(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+async def _http_exception(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    answer = problem(status, "There is nothing here." if status == 404 else "Only GET and HEAD.")
+    if isinstance(error, HTTPException):
+        answer.headers.update(error.headers or {})
+    return answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
@@ -107,6 +108,17 @@ Bind = Annotated[
 """An address to listen on; port 0 is any free one."""
 
 BindOrOff = Annotated[str, AfterValidator(lambda found: _check_bind(found) if found else found)]
+
+
+def is_local(bind: str) -> bool:
+    """Whether only this machine reaches an address; a name other than localhost may be any."""
+    if bind.startswith("unix:"):
+        return True
+    host = bind.rpartition(":")[0].strip("[]").partition("%")[0].lower()
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_endpoint(found: str | None) -> str | None:

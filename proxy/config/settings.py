@@ -99,10 +99,21 @@ class Server(Table):
 
 
 class Admin(Table):
-    """The operator's door: health and metrics."""
+    """The operator's door: health, metrics, what is going on, and profiles."""
 
     bind: BindOrOff = DEFAULT_ADMIN_BIND
     """Address to listen on; "" turns it off. Not for the public."""
+
+    token: OptionalSecret = None
+    """What requests must bring ("Authorization: Bearer …"), but for health and readiness.
+    Needed on an address that others than this machine reach."""
+
+    token_file: OptionalFile = None
+    """File that holds the token, instead of `token`."""
+
+    debug: Literal["off", "token", "on"] = "token"
+    """Whether profiles, memory, tasks and stalls are shown below /debug/: never, to those with
+    the token, or to all who get in."""
 
 
 class S3Origin(Table):

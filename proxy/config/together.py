@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from proxy.config.fields import DEFAULT_ADMIN_BIND, DEFAULT_BIND, DEFAULT_TLS_BIND
+from proxy.config.fields import DEFAULT_ADMIN_BIND, DEFAULT_BIND, DEFAULT_TLS_BIND, is_local
 from proxy.config.sources import KeyPath
 
 Model = TypeVar("Model")
@@ -65,6 +65,7 @@ def _faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _mount_faults(data)
     yield from _rule_faults(data)
     yield from _bind_faults(data)
+    yield from _admin_faults(_table(data.get("admin")))
     for name, origin in _table(data.get("origins")).items():
         if _table(origin).get("type") == "s3":
             for key, found, said in _credential_faults(origin):
@@ -155,6 +156,13 @@ def _binds(loc: KeyPath, found: object) -> Iterator[tuple[KeyPath, str]]:
         yield loc, found
     elif isinstance(found, list | tuple):
         yield from (((*loc, number), at) for number, at in enumerate(found) if isinstance(at, str))
+
+
+def _admin_faults(admin: Mapping[str, Any]) -> Iterator[Fault]:
+    bind = admin.get("bind")
+    if isinstance(bind, str) and bind and not is_local(bind) and not _given(admin, "token"):
+        said = "is reached from other machines: token or token_file is needed"
+        yield ("admin", "bind"), bind, said
 
 
 # --- credentials ------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ class AccessRecord:
         origin: the origin's name, "" where none was asked.
         verification: whether the bytes were those the store promised ("crc64nvme verified",
             "unverified: range"), "" where no byte of an object was read.
+        length: bytes of an object that were promised, or None where the body is none of an object.
+        fault: the kind of fault, as `proxy.errors` names it.
+        trace_id, parent_id: of the client's W3C trace context.
         detail: what went wrong, for the operator.
     """
 
@@ -49,6 +52,10 @@ class AccessRecord:
     outcome: str = "fault"
     origin: str = ""
     verification: str = ""
+    length: int | None = None
+    fault: str = ""
+    trace_id: str = ""
+    parent_id: str = ""
     detail: str = ""
 
 

@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
-from typing import Literal
+from logging.handlers import QueueHandler
+from typing import Literal, TextIO
 
 from proxy.observability.access_log import AccessRecord, as_json, as_text
 
 # About 4 MiB of records; at 10,000 lines a second, the sink may hang for a second.
 QUEUE_LENGTH = 10_000
 
+# Seconds for what is queued to be written when the process ends.
+_LAST_WORDS = 2.0
+
 LogFormat = Literal["auto", "json", "text"]
 
 
 @contextmanager
-def logging_to_standard_error(level: str, form: LogFormat, *, access: bool) -> Iterator[None]:
+def logging_to_standard_error(
+    level: str, form: LogFormat, *, access: bool
+) -> Iterator[DroppingHandler]:
     """Sets up all logging of this process while the block runs, and writes out what is queued.
+
+    Gives the handler, which knows how many lines were dropped. A sink that blocks at the end is
+    given up after two seconds.
 
     Args:
         level: the least level logged: "debug", "info", "warning" or "error".
@@ -35,30 +45,72 @@ def logging_to_standard_error(level: str, form: LogFormat, *, access: bool) -> I
         access: whether the access log is written.
     """
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    sink = logging.StreamHandler(sys.stderr)
+    sink = logging.StreamHandler(UnbufferedLines(sys.stderr))
     sink.setFormatter(TextFormatter() if is_text else JSONFormatter())
-    records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
-    listener = QueueListener(records, sink)
-    root = logging.getLogger()
+    records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_LENGTH)
+    root, access_log = logging.getLogger(), logging.getLogger("headgate.access")
+    before = root.level, access_log.level
     root.setLevel(level.upper())
     handler = DroppingHandler(records)
     root.addHandler(handler)
-    logging.getLogger("headgate.access").setLevel(logging.INFO if access else logging.CRITICAL)
-    listener.start()
+    access_log.setLevel(logging.INFO if access else logging.CRITICAL)
+    writer = threading.Thread(target=_write, args=(records, sink), name="log", daemon=True)
+    writer.start()
     try:
-        yield
+        yield handler
     finally:
         root.removeHandler(handler)
-        listener.stop()
+        root.setLevel(before[0])
+        access_log.setLevel(before[1])
+        _finish(records, writer)
+
+
+def _write(records: queue.Queue[logging.LogRecord | None], sink: logging.Handler) -> None:
+    """The writing thread, until it gets None."""
+    while (record := records.get()) is not None:
+        sink.handle(record)
+
+
+def _finish(records: queue.Queue[logging.LogRecord | None], writer: threading.Thread) -> None:
+    try:
+        records.put(None, timeout=_LAST_WORDS)
+        writer.join(_LAST_WORDS)
+    except queue.Full:
+        pass  # it hangs, and as a daemon it ends with the process
+
+
+class UnbufferedLines:
+    """A stream over another's descriptor. Python's own would hold a lock while it hangs, and the
+    interpreter could not end then."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        try:
+            self._descriptor: int | None = stream.fileno()
+        except (OSError, AttributeError):
+            self._descriptor = None  # a test's, in memory
+
+    def write(self, text: str) -> None:
+        """Writes all of it, however long that takes."""
+        if self._descriptor is None:
+            self._stream.write(text)
+            return
+        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def flush(self) -> None:
+        """There is nothing to flush."""
 
 
 class DroppingHandler(QueueHandler):
     """Hands records to the writing thread; when the queue is full it counts what it drops."""
 
-    def __init__(self, records: queue.Queue[logging.LogRecord]) -> None:
+    def __init__(self, records: queue.Queue[logging.LogRecord | None]) -> None:
         super().__init__(records)
         self._records = records
         self.dropped = 0
+        self.dropped_total = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Keeps the record whole: it stays in this process, and its formatter is in the thread."""
@@ -76,6 +128,7 @@ class DroppingHandler(QueueHandler):
             self._records.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+            self.dropped_total += 1
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.errors import ClientGone, Fault
 from proxy.integrity.verdict import verdict_of
 from proxy.observability.access_log import AccessRecord, log_access
+from proxy.observability.meters import Meters
+from proxy.observability.responses import Responses
+from proxy.observability.trace_context import parse_traceparent
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
@@ -35,11 +38,15 @@ class PublicDoor:
         site: what is served.
         stall_timeout: seconds after which a client that takes nothing is given up.
         in_flight: how many requests are being answered now.
+        responses: follows and counts them.
     """
 
-    def __init__(self, site: Site, *, stall_timeout: float) -> None:
+    def __init__(
+        self, site: Site, *, stall_timeout: float, responses: Responses | None = None
+    ) -> None:
         self.site = site
         self.stall_timeout = stall_timeout
+        self.responses = responses or Responses(Meters())
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +70,7 @@ class PublicDoor:
             method=scope["method"],
             target=raw_path_of(scope),
         )
+        transfer = self.responses.begin(record, progress)
         try:
             await self._respond(scope, channel, record, progress)
         finally:
@@ -70,6 +78,7 @@ class PublicDoor:
             record.seconds = monotonic() - begun
             if progress.started:
                 record.seconds_to_first_byte = progress.first_byte - begun
+            self.responses.end(transfer)
             log_access(record)
 
     async def _respond(
@@ -79,6 +88,9 @@ class PublicDoor:
         request: Request | None = None
         try:
             request = read_request(scope, record.request_id, max_target=self.site.max_target)
+            trace = parse_traceparent(request.fields.get("traceparent"))
+            if trace is not None:
+                record.trace_id, record.parent_id = trace
             answer = await deliver(self.site, request)
             await self._send(answer, channel, record, progress)
             record.outcome = "complete"
@@ -113,6 +125,8 @@ class PublicDoor:
         progress: Progress,
     ) -> None:
         record.origin = answer.origin
+        if answer.object is not None:
+            record.length = answer.plan.length
         extra = ((b"x-request-id", record.request_id.encode("ascii")),)
         try:
             await send_plan(
@@ -126,6 +140,7 @@ class PublicDoor:
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
         """What the client is told. An error that is no `Fault` is ours: it is logged in full."""
+        record.fault = type(error).__name__
         if isinstance(error, Fault):
             record.outcome = "fault" if error.status >= 500 else "refused"
             record.detail = error.detail

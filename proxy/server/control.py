@@ -6,6 +6,8 @@ malformed message is a programming error; the limits only keep such an error fro
 
     supervisor → worker   plan (with the payload), drain
     worker → supervisor   ready, failed, draining, drained
+
+Questions and their answers go over it too: `proxy.server.asking`.
 """
 
 from __future__ import annotations
@@ -39,9 +41,14 @@ class Channel:
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         """Sends one message; raises `ConnectionError` when the other end is gone."""
-        text = json.dumps(message).encode()
-        self._writer.write(_LENGTHS.pack(len(text), len(payload)) + text + payload)
+        self.post(message, payload)
         await self._writer.drain()
+
+    def post(self, message: Message, payload: bytes = b"") -> None:
+        """Sends one message without waiting: for few and small ones, since nothing bounds them."""
+        if not self._writer.is_closing():
+            text = json.dumps(message).encode()
+            self._writer.write(_LENGTHS.pack(len(text), len(payload)) + text + payload)
 
     async def receive(self) -> tuple[Message, bytes] | None:
         """The next message and its payload, or None when the other end is gone."""

@@ -43,6 +43,7 @@ class ServingPlan:
         keep_alive_timeout: how long a connection may be idle.
         max_header_size: the size of a request head, beyond which it is refused with 431.
         admin_bind: where the operator's door is; None without.
+        admin: what the operator's door is made from; not looked at here.
     """
 
     bind: tuple[str, ...]
@@ -53,6 +54,7 @@ class ServingPlan:
     keep_alive_timeout: float = 5.0
     max_header_size: int = 16 * 1024
     admin_bind: str | None = None
+    admin: object = None
 
     @property
     def tls_bind(self) -> tuple[str, ...]:
@@ -138,6 +140,7 @@ class Crew:
         message = self._message(clear, secure)
         sockets = [*clear, *secure]
         worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets)
+        worker.name = f"worker-{index}"
         self._workers[index] = worker
         await worker.wait_ready(_START_TIMEOUT)
 

@@ -15,6 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from proxy.errors import StartError
+from proxy.observability.meters import Values
+from proxy.server.asking import Asking
 from proxy.server.control import Channel
 from proxy.server.serving import Drained
 
@@ -31,9 +33,14 @@ class WorkerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
         self.pid = process.pid
+        self.name = "worker"
+        """By its place among the workers; whoever replaces it has the same."""
         self.state = "starting"
         self.since = time.monotonic()
         self.drained: Drained | None = None
+        self.last_metrics: Values | None = None
+        """What it had counted when it left in order."""
+        self.asking = Asking(channel)
         self.vacated = asyncio.Event()
         """Set when it takes no more requests: it is gone, or drains by its own decision."""
         self._process = process
@@ -81,8 +88,10 @@ class WorkerProcess:
 
     async def _listen(self) -> None:
         while received := await self._channel.receive():
-            message, _ = received
+            message, payload = received
             match message["is"]:
+                case "answer" | "event":
+                    self.asking.took(message, payload)
                 case "ready":
                     self.state = "ready"
                     self._ready.set_result(None)
@@ -93,11 +102,13 @@ class WorkerProcess:
                     self.vacated.set()
                 case "drained":
                     self.drained = Drained(message["finished"], message["cut"])
+                    self.last_metrics = message["metrics"]
 
     async def _watch(self) -> None:
         await self._process.wait()
         await asyncio.wait([self._listening], timeout=_LAST_WORDS)
         self._listening.cancel()
+        self.asking.lose()
         await self._channel.aclose()
         self.state = "gone"
         self._fail(f"A worker {self.ending} before it was ready; see its messages above")

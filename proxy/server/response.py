@@ -32,13 +32,18 @@ BYTES_PER_TURN = 1024 * 1024
 
 @dataclass(slots=True)
 class Progress:
-    """How far a response has come. `first_byte` is by `time.monotonic`, in seconds, or 0."""
+    """How far a response has come.
+
+    `first_byte` is by `time.monotonic`, in seconds, or 0; so is `waiting_since`: when the client
+    was offered bytes that it has not taken yet.
+    """
 
     status: int = 0
     started: bool = False
     sent: int = 0
     complete: bool = False
     first_byte: float = 0.0
+    waiting_since: float = 0.0
 
 
 async def send_plan(
@@ -99,6 +104,7 @@ class _Sender:
         if self._left < 0:
             raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
         progress = self._progress
+        progress.waiting_since = monotonic()
         try:
             async with asyncio.timeout(self._patience(len(buffer))):
                 if not progress.started:
@@ -110,6 +116,7 @@ class _Sender:
             raise ClientGone(f"read too slowly for {self._patience(len(buffer)):g} s") from None
         except OSError as error:
             raise ClientGone(f"the connection broke: {error}") from None
+        progress.waiting_since = 0.0
         progress.sent += len(buffer)
         progress.complete = self._left == 0
         await self._be_fair(len(buffer))

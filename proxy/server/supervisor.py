@@ -13,14 +13,19 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.errors import ConfigurationError, StartError
+from proxy.observability import metrics as names
+from proxy.observability.fleet import Fleet
+from proxy.observability.meters import Meters
 from proxy.server.crew import Crew, ServingPlan, name_of
-from proxy.server.processes import reap_orphans
+from proxy.server.fleet import WorkerFleet
+from proxy.server.processes import WorkerProcess, reap_orphans
 from proxy.server.serving import Drained, Limits, Serving
 from proxy.server.sockets import Listeners
 from proxy.server.tls import make_context
@@ -50,9 +55,8 @@ class Started:
     workers: tuple[int, ...]
 
 
-# What the operator's door is told of the server when it asks; JSON in Python's types.
-Health = Mapping[str, object]
-MakeAdmin = Callable[[Callable[[], Health]], ASGIApp]
+# Makes the operator's door of the workers it may ask, and of the plan's `admin`.
+MakeAdmin = Callable[[Fleet, object], ASGIApp]
 
 
 async def supervise(
@@ -60,25 +64,43 @@ async def supervise(
     command: Sequence[str],
     announce: Callable[[Started], None],
     admin: MakeAdmin | None = None,
+    meters: Meters | None = None,
 ) -> int:
     """Serves until told to stop; returns the exit code, 0.
 
     `load` gives the plan, now and at each SIGHUP; it may raise `ConfigurationError` or
     `StartError`. `command` starts a worker; the descriptor of its control channel is appended.
     `announce` is called once, when everything is ready. `admin` makes the operator's door.
+    `meters` holds what is counted in this process.
 
     Raises `StartError` or `ConfigurationError` when the first start fails; nothing is then left
     running or bound.
     """
-    supervisor = Supervisor(load, command, admin)
+    supervisor = Supervisor(load, command, admin, meters or Meters())
     return await supervisor.run(announce)
+
+
+class _Door:
+    """The operator's door, whose app can be exchanged while it is open."""
+
+    def __init__(self, address: str, app: ASGIApp) -> None:
+        self.address = address
+        self.app = app
+        self.serving = Serving(self, Limits())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 class Supervisor:
     """See `supervise`."""
 
     def __init__(
-        self, load: Callable[[], ServingPlan], command: Sequence[str], admin: MakeAdmin | None
+        self,
+        load: Callable[[], ServingPlan],
+        command: Sequence[str],
+        admin: MakeAdmin | None,
+        meters: Meters,
     ) -> None:
         self._load = load
         self._command = command
@@ -87,8 +109,10 @@ class Supervisor:
         self._crew: Crew | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._old: set[Crew] = set()
-        self._door: tuple[str, Serving] | None = None
+        self._door: _Door | None = None
         self._draining = False
+        self._meters = meters
+        self._fleet = WorkerFleet(self._workers, lambda: self._draining, meters)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._reload = asyncio.Event()
@@ -104,11 +128,13 @@ class Supervisor:
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         reaper = asyncio.create_task(self._reap()) if os.getpid() == 1 else None
+        accounting = asyncio.create_task(self._fleet.run())
         try:
             await self._until_stop(self._serve(announce))
             await self._drain()
         finally:
             await self._clean_up()
+            accounting.cancel()
             if reaper is not None:
                 reaper.cancel()
             for number in handlers:
@@ -142,6 +168,7 @@ class Supervisor:
                 await self._start(await asyncio.to_thread(self._load))
                 logger.info("the new configuration is in effect")
             except (ConfigurationError, StartError) as error:
+                self._meters.add(names.RELOADS, 1, "refused")
                 logger.warning("the new configuration is refused, the old one stays: %s", error)
 
     # --- starting ---------------------------------------------------------------------------
@@ -162,7 +189,9 @@ class Supervisor:
         before.close_except(listeners)
         if previous is not None:
             self._retire(previous)
-        await self._open_door(plan.admin_bind)
+        await self._open_door(plan)
+        self._meters.add(names.RELOADS, 1, "accepted")
+        self._meters.put(names.LAST_LOAD, time.time())
         return crew
 
     def _retire(self, crew: Crew) -> None:
@@ -176,19 +205,20 @@ class Supervisor:
         self._old.discard(crew)
         _say("replaced", total, unknown)
 
-    async def _open_door(self, address: str | None) -> None:
-        """Opens the operator's door where the plan wants it, if it is not there already."""
-        previous = self._door
-        if previous is not None and previous[0] == address:
+    async def _open_door(self, plan: ServingPlan) -> None:
+        """Opens the operator's door where the plan wants it; one that is there gets its new app."""
+        address, previous, make = plan.admin_bind, self._door, self._make_admin
+        if address is None or make is None:
+            self._door = None
+        elif previous is not None and previous.address == address:
+            previous.app = make(self._fleet, plan.admin)
             return
-        self._door = None
-        if address is not None and self._make_admin is not None:
-            door = Serving(self._make_admin(self.health), Limits())
+        else:
+            self._door = _Door(address, make(self._fleet, plan.admin))
             shared = self._listeners.share(name_of("admin", address), 0, 1)
-            await door.open([one.dup() for one in shared], None)
-            self._door = (address, door)
+            await self._door.serving.open([one.dup() for one in shared], None)
         if previous is not None:
-            await previous[1].drain(_ADMIN_GRACE)
+            await previous.serving.drain(_ADMIN_GRACE)
 
     def _started(self, crew: Crew) -> Started:
         plan = crew.plan
@@ -203,16 +233,10 @@ class Supervisor:
             workers=tuple(one.pid for one in crew.workers),
         )
 
-    def health(self) -> Health:
-        """What the operator's door tells: whether new requests are welcome, and the workers."""
+    def _workers(self) -> list[WorkerProcess]:
+        """All workers of all crews, those too that are leaving."""
         crews = ([self._crew] if self._crew is not None else []) + list(self._old)
-        workers = [{"pid": one.pid, "state": one.state} for crew in crews for one in crew.workers]
-        ready = any(one["state"] == "ready" for one in workers)
-        return {
-            "ready": ready and not self._draining,
-            "draining": self._draining,
-            "workers": workers,
-        }
+        return [worker for crew in crews for worker in crew.workers]
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -254,7 +278,7 @@ class Supervisor:
         for crew in [*([self._crew] if self._crew is not None else []), *self._old]:
             await crew.kill()
         if self._door is not None:
-            await self._door[1].drain(_ADMIN_GRACE)
+            await self._door.serving.drain(_ADMIN_GRACE)
         self._listeners.close_except(Listeners())
 
     async def _reap(self) -> None:

@@ -12,13 +12,15 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import uvloop
 from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
+from proxy.observability.fleet import Operation
+from proxy.server.asking import Answering
 from proxy.server.control import Channel, Message
 from proxy.server.serving import Limits, Serving
 from proxy.server.tls import TLSFiles, make_context
@@ -35,6 +37,11 @@ class WorkerApp(Protocol):
     @property
     def app(self) -> ASGIApp:
         """The ASGI application. It gets no lifespan events: `start` and `aclose` are those."""
+        ...
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """What the operator may ask of it, by name. "metrics" is asked once more at its end."""
         ...
 
     async def start(self) -> None:
@@ -100,13 +107,16 @@ class _Worker:
         gc.collect()
         gc.freeze()  # what start-up made lives for ever: no collection need look at it again
         await channel.send({"is": "ready"})
-        listening = asyncio.create_task(self._listen(channel))
+        answering = Answering(channel, made.operations)
+        listening = asyncio.create_task(self._listen(channel, answering))
         await self._leave.wait()
         if self._by_itself:
             await channel.send({"is": "draining"})
         drained = await serving.drain(self._grace)
         listening.cancel()
-        await channel.send({"is": "drained", "finished": drained.finished, "cut": drained.cut})
+        await answering.aclose()
+        counts = {"finished": drained.finished, "cut": drained.cut}
+        await channel.send({"is": "drained", **counts, "metrics": await _last_metrics(made)})
         await _close(made)
         return 0
 
@@ -120,16 +130,31 @@ class _Worker:
         await serving.open(clear, None)
         return serving
 
-    async def _listen(self, channel: Channel) -> None:
+    async def _listen(self, channel: Channel, answering: Answering) -> None:
         """Waits for orders; the end of the channel is one too. A second one means: hurry."""
         while received := await channel.receive():
             message, _ = received
-            if message["is"] == "drain":
+            if message["is"] in ("ask", "forget"):
+                answering.take(message)
+            elif message["is"] == "drain":
                 if self._leave.is_set() and self._serving is not None:
                     self._serving.hurry()
                 self._grace = message["grace"]
                 self._leave.set()
         self._leave.set()
+
+
+async def _last_metrics(made: WorkerApp) -> Any:  # noqa: ANN401  # JSON, for the supervisor
+    operation = made.operations.get("metrics")
+    try:
+        return None if operation is None else await operation({}, _no_stream)
+    except Exception:
+        logger.exception("the last metrics could not be read")
+        return None
+
+
+async def _no_stream(_: object) -> None:
+    """For an operation that gives one value."""
 
 
 async def _close(made: WorkerApp) -> None:

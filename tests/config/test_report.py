@@ -76,7 +76,16 @@ TABLE = [
     ),
     (
         "[admin]\nxyz = 1",
-        ["h.toml:5: admin.xyz = 1: is not a known key; known here: bind"],
+        ["h.toml:5: admin.xyz = 1: is not a known key; known here: bind, token, token_file, debug"],
+    ),
+    (
+        '[admin]\nbind = "0.0.0.0:9090"',
+        [
+            (
+                'h.toml:5: admin.bind = "0.0.0.0:9090": '
+                "is reached from other machines: token or token_file is needed"
+            )
+        ],
     ),
     ("[admin]\nbind = false", ["h.toml:5: admin.bind = false: expected a string"]),
     (

@@ -59,7 +59,9 @@ async def test_it_serves_drains_and_reports() -> None:
         assert await told(channel) == {"is": "ready"}
         assert await talk.get(port, "/greeting") == b"payload"
         await channel.send({"is": "drain", "grace": 1.0})
-        assert await told(channel) == {"is": "drained", "finished": 0, "cut": 0}
+        said = await told(channel)
+        assert said["metrics"] == {"headgate_requests_total": [[["GET", "2xx", "1.1"], 1]]}
+        assert (said["is"], said["finished"], said["cut"]) == ("drained", 0, 0)
         assert await process.wait() == 0
 
 

@@ -1,0 +1,23 @@
+"""What the operator's door is told of the configuration, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOptions:
+    """Who may ask what.
+
+    Attributes:
+        token: what a request must bring as `Authorization: Bearer …`; None without.
+        debug: whether /debug/ is there: "off", with the "token" only, or "on" for all who get in.
+        is_local: the address is one of this machine only, so the Host field must be one too.
+        configuration: the effective configuration as text, its secrets masked.
+    """
+
+    token: str | None = None
+    debug: Literal["off", "token", "on"] = "token"
+    is_local: bool = True
+    configuration: str = ""

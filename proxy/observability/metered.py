@@ -1,0 +1,128 @@
+"""A layer that counts what is asked of an origin, and how it answers. It changes nothing.
+
+It stands directly over a store, below whatever asks again, so that each request counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from time import monotonic
+from typing import cast
+
+from proxy.errors import (
+    ChecksumMismatch,
+    Fault,
+    ObjectChanged,
+    OriginBroke,
+    OriginFault,
+    OriginRefused,
+    OriginTimeout,
+    OriginUnavailable,
+    OriginUnreachable,
+    RequestFault,
+)
+from proxy.observability import metrics as names
+from proxy.observability.meters import Meters
+from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.semantics.representation import Representation, Span
+
+_KINDS: dict[type[Fault], str] = {
+    OriginUnreachable: "unreachable",
+    OriginTimeout: "timeout",
+    OriginUnavailable: "unavailable",
+    OriginRefused: "refused",
+    OriginBroke: "broke",
+    ObjectChanged: "changed",
+    ChecksumMismatch: "mismatch",
+}
+
+
+def kind_of(fault: Fault) -> str:
+    """The value of the label "kind" for a fault of the origin."""
+    known = (_KINDS[one] for one in type(fault).__mro__ if one in _KINDS)
+    return next(known, names.OTHER)
+
+
+class Metered:
+    """Origin over an origin; lists if that does. `name` is the origin's in the configuration."""
+
+    def __init__(self, origin: Origin, name: str, meters: Meters) -> None:
+        self._origin = origin
+        self._count = _Count(name, meters)
+        if callable(getattr(origin, "list", None)):
+            self.list = self._list  # a layer can do what lies below it can do
+
+    async def start(self) -> None:
+        """As the origin below."""
+        await self._origin.start()
+
+    async def open(self, key: str, want: Want = WHOLE) -> MeteredObject:
+        """As the origin below."""
+        begun = monotonic()
+        self._count.asked("open")
+        try:
+            opened = await self._origin.open(key, want)
+        except Fault as fault:
+            self._count.failed(fault)
+            raise
+        finally:
+            self._count.took(monotonic() - begun)
+        return MeteredObject(opened, self._count)
+
+    async def aclose(self) -> None:
+        """As the origin below."""
+        await self._origin.aclose()
+
+    async def _list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
+        self._count.asked("list")
+        try:
+            return await cast("Lister", self._origin).list(prefix, after, limit)
+        except Fault as fault:
+            self._count.failed(fault)
+            raise
+
+
+class _Count:
+    """The counters of one origin. Bytes are summed here and looked up when somebody asks."""
+
+    def __init__(self, name: str, meters: Meters) -> None:
+        self._name, self._meters = name, meters
+        self.bytes = 0
+        meters.before_reading(lambda: meters.put(names.ORIGIN_BYTES, self.bytes, name))
+        for kind in names.ERRORS:
+            meters.add(names.ORIGIN_ERRORS, 0, name, kind)
+
+    def asked(self, operation: str) -> None:
+        self._meters.add(names.ORIGIN_REQUESTS, 1, self._name, operation)
+
+    def failed(self, fault: Fault) -> None:
+        if isinstance(fault, OriginFault) or not isinstance(fault, RequestFault):
+            self._meters.add(names.ORIGIN_ERRORS, 1, self._name, kind_of(fault))
+
+    def took(self, seconds: float) -> None:
+        self._meters.observe(names.ORIGIN_SECONDS, seconds, self._name)
+
+
+class MeteredObject:
+    """One version of one object, whose reads are counted."""
+
+    __slots__ = ("_count", "_opened", "aclose", "representation")
+
+    def __init__(self, opened: OpenObject, count: _Count) -> None:
+        self._opened, self._count = opened, count
+        self.representation: Representation = opened.representation
+        self.aclose = opened.aclose
+
+    async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        """As the object below."""
+        count = self._count
+        count.asked("read")
+        try:
+            async with aclosing(self._opened.read(span)) as buffers:
+                async for buffer in buffers:
+                    count.bytes += len(buffer)
+                    yield buffer
+        except Fault as fault:
+            count.failed(fault)
+            raise

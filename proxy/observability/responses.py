@@ -1,0 +1,151 @@
+"""The responses of one process: those in flight, and what is counted of each when it has ended.
+
+Only what is needed later is noted while a response runs; sums over those in flight are made when
+somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Any, Protocol
+
+from proxy.observability import metrics as names
+from proxy.observability.access_log import AccessRecord, as_json
+from proxy.observability.meters import Meters
+
+# Faults that are remembered for the status page.
+RECENT_FAULTS = 30
+# Seconds for which a client must take nothing to be called paused.
+PAUSED_AFTER = 1.0
+
+
+class Sending(Protocol):
+    """How far a response has come, as whoever sends it notes it."""
+
+    started: bool
+    sent: int
+    waiting_since: float
+    """When the client was last offered bytes it has not taken; 0 when it has, or none were."""
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One response in flight. `rate` is in bytes per second, over the last few seconds."""
+
+    record: AccessRecord
+    sending: Sending
+    begun: float
+    rate: float = 0.0
+    marked_at: float = 0.0
+    marked_sent: int = 0
+
+
+class Responses:
+    """Follows the responses of a process. Each `begin` has its `end`."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+        self._running: set[Transfer] = set()
+        self._sent = 0
+        self.recent_faults: deque[dict[str, Any]] = deque(maxlen=RECENT_FAULTS)
+        self.listeners: list[Callable[[AccessRecord], None]] = []
+        """Called with each record when its response has ended; they must be quick."""
+        meters.before_reading(self._fill_in)
+        for outcome in names.OUTCOMES:
+            meters.add(names.DOWNLOADS, 0, outcome)
+
+    def begin(self, record: AccessRecord, sending: Sending) -> Transfer:
+        """Notes that a response begins."""
+        now = monotonic()
+        transfer = Transfer(record, sending, now, marked_at=now)
+        self._running.add(transfer)
+        return transfer
+
+    def end(self, transfer: Transfer) -> None:
+        """Counts a response that has ended; its record is complete."""
+        self._running.discard(transfer)
+        record = transfer.record
+        self._sent += record.sent
+        meters, status = self._meters, names.status_class(record.status)
+        method = record.method if record.method in names.METHODS else names.OTHER
+        protocol = record.protocol if record.protocol in names.PROTOCOLS else names.OTHER
+        meters.add(names.REQUESTS, 1, method, status, protocol)
+        meters.observe(names.REQUEST_SECONDS, record.seconds, status)
+        if record.seconds_to_first_byte is not None:
+            meters.observe(names.FIRST_BYTE_SECONDS, record.seconds_to_first_byte, status)
+        outcome = outcome_of_download(record)
+        if outcome is not None:
+            meters.add(names.DOWNLOADS, 1, outcome)
+        if record.outcome == "fault":
+            self.recent_faults.append({"time": round(time(), 3), **as_json(record)})
+        for tell in self.listeners:
+            tell(record)
+
+    def _fill_in(self) -> None:
+        running = self._running
+        self._meters.put(names.IN_FLIGHT, len(running))
+        active = sum(1 for one in running if one.record.length and one.sending.started)
+        self._meters.put(names.DOWNLOADS_ACTIVE, active)
+        in_flight = sum(one.sending.sent for one in running)
+        self._meters.put(names.SENT_BYTES, self._sent + in_flight)
+
+    def mark(self) -> None:
+        """Takes the rates; to be called every few seconds."""
+        now = monotonic()
+        for one in self._running:
+            sent, seconds = one.sending.sent, now - one.marked_at
+            if seconds > 0:
+                one.rate = (sent - one.marked_sent) / seconds
+                one.marked_at, one.marked_sent = now, sent
+
+    def in_flight(self, most: int) -> dict[str, Any]:
+        """The responses in flight as JSON in Python's types, the oldest `most` of them."""
+        now = monotonic()
+        oldest = sorted(self._running, key=lambda one: one.begun)[:most]
+        return {"count": len(self._running), "transfers": [_shown(one, now) for one in oldest]}
+
+
+def _shown(transfer: Transfer, now: float) -> dict[str, Any]:
+    record, sending = transfer.record, transfer.sending
+    waiting = now - sending.waiting_since if sending.waiting_since else 0.0
+    elapsed = now - transfer.begun
+    settled = transfer.marked_at > transfer.begun
+    known = as_json(record)
+    told = ("request_id", "client", "protocol", "method", "target", "origin", "length", "trace_id")
+    return {
+        **{name: known[name] for name in told if name in known},
+        "sent": sending.sent,
+        "seconds": round(elapsed, 3),
+        "rate": round(transfer.rate if settled else sending.sent / max(elapsed, 0.001)),
+        "paused": waiting >= PAUSED_AFTER,
+        "paused_seconds": round(waiting, 1) if waiting >= PAUSED_AFTER else 0.0,
+    }
+
+
+_OUTCOMES = {"client gone": "client_gone", "cut": "cut", "refused": "refused"}
+_SERVED = (200, 206)
+_REFUSED = (412, 416)
+
+
+def outcome_of_download(record: AccessRecord) -> str | None:
+    """How a download ended, or None where the response was none: no GET, a redirect, a 304."""
+    if record.method != "GET":
+        return None
+    if record.outcome == "complete":
+        if record.status in _REFUSED:
+            return "refused"
+        return "complete" if record.status in _SERVED and record.length is not None else None
+    if record.outcome == "fault":
+        return _fault_of_download(record.fault)
+    if record.outcome == "refused" or record.length is not None:
+        return _OUTCOMES.get(record.outcome)
+    return None
+
+
+def _fault_of_download(fault: str) -> str:
+    if fault == "ChecksumMismatch":
+        return "checksum_mismatch"
+    return "origin_fault" if fault.startswith("Origin") or fault == "ObjectChanged" else "internal"
