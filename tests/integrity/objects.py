@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from proxy.integrity.checksums import Algorithm
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Verified
-from proxy.origins.base import WHOLE, OpenObject, Want
+from proxy.origins.base import WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Checksum, Representation, Span
@@ -57,12 +57,10 @@ def flipped(body: bytes, bit: int) -> bytes:
 
 
 class PartedOrigin:
-    """Another origin whose objects also tell their part sizes: `sizes`, or the fault that it raises."""
+    """Another origin whose objects also tell their part sizes: `sizes`, or raise the fault."""
 
-    def __init__(
-        self, memory: MemoryOrigin, sizes: tuple[int, ...] | Exception | None = None
-    ) -> None:
-        self._memory = memory
+    def __init__(self, origin: Origin, sizes: tuple[int, ...] | Exception | None = None) -> None:
+        self._origin = origin
         self.sizes = sizes
         self.asked = 0
 

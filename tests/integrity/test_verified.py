@@ -387,9 +387,7 @@ async def test_nothing_to_check_by_is_refused(want: Want, promised: tuple[Checks
     assert (layer.watched.opened, layer.watched.was_read) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    "span", [Span(0, 10), Span(300_000, 300_009), Span(len(LARGE) - 9, len(LARGE))]
-)
+@pytest.mark.parametrize("start", [0, 300_000, len(LARGE) - 9])
 async def test_a_required_check_of_a_range_reads_the_whole(start: int) -> None:
     span = Span(start, start + 9)
     promised = LARGE_SUMS["crc64nvme"]
