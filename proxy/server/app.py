@@ -23,6 +23,7 @@ from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
 from proxy.observability.trace_context import parse_traceparent
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
+from proxy.server.digesting import with_digests
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
 
@@ -92,7 +93,7 @@ class PublicDoor:
             if trace is not None:
                 record.trace_id, record.parent_id = trace
             answer = await deliver(self.site, request)
-            await self._send(answer, channel, record, progress)
+            await self._send(answer, request, scope, channel, record, progress)
             record.outcome = "complete"
         except ClientGone as gone:
             record.outcome, record.detail = "client gone", str(gone)
@@ -104,39 +105,44 @@ class PublicDoor:
             fault = self._as_fault(error, record)
             if progress.started:
                 raise
-            await self._send_fault(request, fault, channel, record, progress)
+            await self._send_fault(request, fault, scope, channel, record, progress)
 
     async def _send_fault(
         self,
         request: Request | None,
         fault: Fault,
+        scope: Scope,
         channel: tuple[Receive, Send],
         record: AccessRecord,
         progress: Progress,
     ) -> None:
         answer = await deliver_fault(self.site, request, record.request_id, fault)
-        await self._send(answer, channel, record, progress)
+        await self._send(answer, request, scope, channel, record, progress)
 
     async def _send(
         self,
         answer: Answer,
+        request: Request | None,
+        scope: Scope,
         channel: tuple[Receive, Send],
         record: AccessRecord,
         progress: Progress,
     ) -> None:
         record.origin = answer.origin
-        if answer.object is not None:
-            record.length = answer.plan.length
+        plan, opened = answer.plan, answer.object
+        if opened is not None:
+            record.length = plan.length
         extra = ((b"x-request-id", record.request_id.encode("ascii")),)
+        fields = request.fields if request is not None else {}
         try:
-            await send_plan(
-                answer.plan, answer.object, extra, channel, progress, self.stall_timeout
-            )
+            about = (plan, opened, answer.subject)
+            plan, channel = await with_digests(self.site.digester, fields, about, scope, channel)
+            await send_plan(plan, opened, extra, channel, progress, self.stall_timeout)
         finally:
-            if answer.object is not None:
+            if opened is not None:
                 # Of an object that failed, then of its error page: the first says what was wrong.
-                record.verification = record.verification or str(verdict_of(answer.object) or "")
-                await answer.object.aclose()
+                record.verification = record.verification or str(verdict_of(opened) or "")
+                await opened.aclose()
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
         """What the client is told. An error that is no `Fault` is ours: it is logged in full."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
@@ -19,11 +19,13 @@ from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
 from proxy.pages.style import CONTENT_SECURITY_POLICY
 from proxy.semantics.accept import acceptable_codings
+from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
 from proxy.semantics.keys import encode_path, key_below
 from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
 from proxy.semantics.ranges import parse_ranges
 from proxy.semantics.routing import Mount, Rule, Treatment, find_mount, treatment_of
+from proxy.server.digesting import NO_SUBJECT, Digester, Subject
 from proxy.server.request import Request
 
 ALLOWED_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -45,15 +47,20 @@ class Site:
     max_overlapping_ranges: int = 2
     max_target: int = 8192
     listing_page: int = 1000
+    digester: Digester = field(default_factory=Digester)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A plan, and the object its spans are read from. Whoever has it closes the object."""
+    """A plan, and the object its spans are read from. Whoever has it closes the object.
+
+    `subject` is that object for `proxy.server.digesting`.
+    """
 
     plan: Plan
     object: OpenObject | None = None
     origin: str = ""
+    subject: Subject = NO_SUBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +103,16 @@ def _locate(site: Site, path: str) -> _Place:
 
 
 async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
-    opened = await _open_negotiated(place, request.fields, _want(request))
+    opened, key = await _open_negotiated(place, request.fields, _want(request))
     try:
-        representation = opened.representation
-        policy = _policy(site, request, place)
-        plan = make_plan(request.method, request.fields, representation, policy)
+        fields, representation = request.fields, opened.representation
+        subject = site.digester.subject(place.mount.origin, key, representation, fields)
+        policy = _policy(site, request, place, subject)
+        plan = make_plan(request.method, fields, representation, policy)
     except BaseException:
         await opened.aclose()
         raise
-    return Answer(_with_problem(plan, request), opened, place.mount.origin)
+    return Answer(_with_problem(plan, request), opened, place.mount.origin, subject)
 
 
 def _want(request: Request) -> Want:
@@ -116,7 +124,8 @@ def _want(request: Request) -> Want:
     return Want(first=ranges[0]) if ranges else WHOLE
 
 
-def _policy(site: Site, request: Request, place: _Place) -> Policy:
+def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_SUBJECT) -> Policy:
+    wishes = read_wishes(request.fields.get("want-repr-digest"))
     download = request.query.get("download", "" if place.treatment.download else None)
     return Policy(
         cache_control=place.treatment.cache_control,
@@ -127,6 +136,7 @@ def _policy(site: Site, request: Request, place: _Place) -> Policy:
         max_ranges=site.max_ranges,
         max_overlapping=site.max_overlapping_ranges,
         boundary=request.id,
+        repr_digest=repr_digest(wishes, subject.known),
     )
 
 
@@ -152,17 +162,23 @@ class _Coded:
         return verdict_of(self._sibling)
 
 
-async def _open_negotiated(place: _Place, fields: Mapping[str, str], want: Want) -> OpenObject:
-    """The best sibling the client accepts, or else the object itself (RFC 9110 §12.5.3)."""
+async def _open_negotiated(
+    place: _Place, fields: Mapping[str, str], want: Want
+) -> tuple[OpenObject, str]:
+    """The best sibling the client accepts, or else the object itself (RFC 9110 §12.5.3).
+
+    Beside it the key of what was opened.
+    """
     if place.mount.codings:
         accepted = acceptable_codings(fields.get("accept-encoding"), place.mount.codings).accepted
         for coding in accepted:
+            key = place.key + SUFFIX_OF_CODING[coding]
             try:
-                sibling = await place.origin.open(place.key + SUFFIX_OF_CODING[coding], want)
+                sibling = await place.origin.open(key, want)
             except NotFound:
                 continue
-            return _Coded(sibling, place.key, coding)
-    return await place.origin.open(place.key, want)
+            return _Coded(sibling, place.key, coding), key
+    return await place.origin.open(place.key, want), place.key
 
 
 # --- what stands in for an object ---------------------------------------------------------------
