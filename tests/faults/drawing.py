@@ -42,13 +42,21 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A fault: its name, the acts, and whether a proxy can make up for it."""
+    """A fault: its name and the acts.
+
+    Attributes:
+        acts, rest: what the fault origin does with the next requests, and with all others.
+        recoverable: whether a proxy can make up for it.
+        replaces: whether the object has to be put anew afterwards.
+        hidden: whether nothing in the answer gives it away, and no checksum covers it.
+    """
 
     name: str
     acts: tuple[Act, ...]
     rest: Act = PLAIN
     recoverable: bool = False
     replaces: bool = False
+    hidden: bool = False
 
 
 Maker = Callable[[random.Random, Asked, Store], Drawn]
@@ -74,6 +82,8 @@ def draw_asked(chance: random.Random, thing: Thing) -> Asked:
 def draw_fault(chance: random.Random, asked: Asked, store: Store) -> Drawn:
     """One of all faults that make sense for what is asked."""
     makers: list[Maker] = [*_RECOVERABLE, *_LIES, *_HARMLESS, *(_RANGE_LIES if asked.field else ())]
+    if asked.field.startswith("bytes=-"):
+        makers.append(_moved)
     if asked.thing.size <= _SMALL:
         makers.append(_replaced)
     maker = chance.choice(makers)
@@ -123,12 +133,19 @@ def _silent(_: random.Random, __: Asked, ___: Store) -> Drawn:
 
 
 def _flip(chance: random.Random, asked: Asked, _: Store) -> Drawn:
-    where = "a range" if asked.length < asked.thing.size else _of(asked)
-    return Drawn(f"flipped bit in {where}", (Act(flip=chance.randrange(asked.length)),))
+    act = Act(flip=chance.randrange(asked.length))
+    return Drawn(f"flipped bit, {_kind_of(asked)}", (act,), hidden=_is_hidden(asked))
 
 
-def _of(asked: Asked) -> str:
-    return "a whole object" if asked.thing.is_whole else "a whole object, COMPOSITE"
+def _kind_of(asked: Asked) -> str:
+    if asked.length < asked.thing.size:
+        return "range"
+    return "whole object" if asked.thing.is_whole else "whole object, COMPOSITE"
+
+
+def _is_hidden(asked: Asked) -> bool:
+    """Whether no checksum that a store tells with its answer says anything of these bytes."""
+    return asked.length < asked.thing.size or not asked.thing.is_whole
 
 
 def _longer(chance: random.Random, _: Asked, __: Store) -> Drawn:
@@ -139,8 +156,9 @@ def _longer(chance: random.Random, _: Asked, __: Store) -> Drawn:
 
 def _shorter(chance: random.Random, asked: Asked, _: Store) -> Drawn:
     act = Act(longer=-chance.randint(1, asked.length), extra=chance.random() < 0.5)
-    where = "of a range" if asked.field else f"of {_of(asked)}"
-    return Drawn(f"Content-Length too short, {where}", (act,))
+    # A range says its place as well, which gives the lie away.
+    hidden = asked.length == asked.thing.size and _is_hidden(asked)
+    return Drawn(f"Content-Length too short, {_kind_of(asked)}", (act,), hidden=hidden)
 
 
 def _endless(_: random.Random, __: Asked, ___: Store) -> Drawn:
@@ -184,9 +202,9 @@ def _wrong_place(chance: random.Random, asked: Asked, _: Store) -> Drawn:
     start, last, size = asked.start, asked.stop - 1, asked.thing.size
     value = chance.choice(
         (
-            f"bytes {start + 1}-{last + 1}/{size + 1}",
+            f"bytes {start + 1}-{last + 1}/{size + 2}",
             f"bytes {max(0, start - 1)}-{last}/{size}" if start else f"bytes 1-{last + 1}/{size}",
-            f"bytes {start}-{last + 1}/{size}",
+            f"bytes {start}-{last + 1}/{size + 1}",
             f"bytes {start}-{last}/*",
             f"items {start}-{last}/{size}",
             f"bytes {start}-{last}",
@@ -194,6 +212,14 @@ def _wrong_place(chance: random.Random, asked: Asked, _: Store) -> Drawn:
         )
     )
     return Drawn("wrong Content-Range", (Act(put={"Content-Range": value}),))
+
+
+def _moved(_: random.Random, asked: Asked, __: Store) -> Drawn:
+    """The end of an object that is said to be a byte longer: a lie that agrees with itself."""
+    value = f"bytes {asked.start + 1}-{asked.stop}/{asked.thing.size + 1}"
+    return Drawn(
+        "Content-Range moved as a whole", (Act(put={"Content-Range": value}),), hidden=True
+    )
 
 
 def _no_place(_: random.Random, __: Asked, ___: Store) -> Drawn:

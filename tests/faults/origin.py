@@ -110,7 +110,8 @@ class FaultOrigin:
         """Passes the requests of one connection on, each spoiled as planned."""
         while request := await _read_head(reader):
             _, path = target_of(request)
-            plan = self._plans.get(path)
+            # A question about the parts is not the download that the acts are meant for.
+            plan = None if b"partNumber=" in request.split(b"\r\n", 1)[0] else self._plans.get(path)
             counts = self._counts.setdefault(path, Counts())
             counts.requests += 1
             fields = head_of(b"HTTP/1.1 200 x\r\n" + request.split(b"\r\n", 1)[1])
