@@ -82,6 +82,16 @@ container-check *ARGS: _develop
     @deploy/tools/system-packages container
     @{{ python }} -m deploy.tools.container check "$@"
 
+# Apply an overlay to the cluster: just k8s-deploy production, with --dry-run to change nothing
+[group('deploy')]
+k8s-deploy *ARGS: _develop
+    @{{ python }} -m deploy.tools.k8s deploy "$@"
+
+# Show what applying an overlay would change in the cluster: just k8s-diff production
+[group('deploy')]
+k8s-diff *ARGS: _develop
+    @{{ python }} -m deploy.tools.k8s diff "$@"
+
 # Write the bill of materials (CycloneDX): just sbom --image IMAGE FILE
 [group('deploy')]
 sbom *ARGS: _maintain
