@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
-from proxy.origins.base import OpenObject
+from proxy.origins.base import OpenObject, Parted
 
 # About 4 MB when all have ten parts.
 MOST_OBJECTS: Final = 4096
 # The sizes of more parts than this are not kept: 10,000 of them take 0.4 MB.
 MOST_PARTS: Final = 1000
-
-
-@runtime_checkable
-class Parted(Protocol):
-    """An open object whose store may know in what parts it was uploaded."""
-
-    async def part_sizes(self) -> tuple[int, ...] | None:
-        """The sizes of its parts in order, in bytes; None if the store can't tell for certain.
-
-        Raises an `OriginFault` where the store fails.
-        """
-        ...
 
 
 class PartSizes:

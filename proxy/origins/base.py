@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Representation, Span
@@ -55,6 +55,18 @@ class OpenObject(Protocol):
 
     async def aclose(self) -> None:
         """Gives back what the object holds. Safe to call twice, and while cancelled."""
+        ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """An open object whose store may know in what parts it was uploaded. Layers pass it on."""
+
+    async def part_sizes(self) -> tuple[int, ...] | None:
+        """The sizes of its parts in order, in bytes; None if the store can't tell for certain.
+
+        Raises an `OriginFault` where the store fails.
+        """
         ...
 
 

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Literal, TypeVar, cast
 
 from proxy.errors import Fault, OriginBroke, OriginFault
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
 from proxy.origins.retrying import (
     GiveUp,
     RetryBudget,
@@ -107,6 +107,8 @@ class ResumingObject:
         self._key = key
         self._trying = trying
         self._was_read = False
+        if isinstance(opened, Parted):
+            self.part_sizes = self._part_sizes
 
     @property
     def representation(self) -> Representation:
@@ -145,6 +147,10 @@ class ResumingObject:
     async def aclose(self) -> None:
         """Closes the object below."""
         await self._opened.aclose()
+
+    async def _part_sizes(self) -> tuple[int, ...] | None:
+        parted = cast("Parted", self._opened)
+        return await self._trying.ask(self._key, parted.part_sizes)
 
 
 class _Trying:

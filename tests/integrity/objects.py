@@ -11,7 +11,7 @@ from proxy.integrity.checksums import Algorithm
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Verified
 from proxy.origins.base import WHOLE, OpenObject, Origin, Want
-from proxy.origins.memory import MemoryOrigin, StoredObject
+from proxy.origins.memory import StoredObject
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Checksum, Representation, Span
 from tests.servers import checksums
@@ -97,7 +97,7 @@ class _PartedObject:
 class OwningPool(Verified):
     """With a pool of its own, which is given back when it is closed."""
 
-    def __init__(self, origin: MemoryOrigin) -> None:
+    def __init__(self, origin: Origin) -> None:
         self._pool: ThreadPoolExecutor = make_pool()
         super().__init__(origin, Checking("when-available", self._pool))
 

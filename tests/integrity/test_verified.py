@@ -21,6 +21,7 @@ from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import HELD_WHOLE, Checking, Policy, Verified, VerifiedObject
 from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import BUFFER_SIZE, MemoryOrigin, StoredObject
+from proxy.origins.resuming import Resuming
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Checksum, Representation, Span
 from tests.integrity.objects import (
@@ -372,6 +373,15 @@ async def test_parts_are_asked_for_only_to_read_the_whole() -> None:
     await layer.read()
     await layer.read()
     assert parted.asked == 1
+
+
+async def test_part_sizes_come_through_layers() -> None:
+    layer = Layer(stored(LARGE, composite_of("sha256", PARTS)))
+    got, opened = await layer.over(Resuming(PartedOrigin(layer.memory, SIZES))).read()
+    assert got == LARGE
+    assert str(opened.verdict) == "sha256 verified"
+    _, opened = await layer.over(Resuming(layer.memory)).read()
+    assert str(opened.verdict) == "unverified: part sizes unknown"
 
 
 # --- checks required ------------------------------------------------------------------------

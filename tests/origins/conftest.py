@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import os
 import secrets
@@ -25,7 +26,8 @@ from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
 from proxy.origins.s3 import S3Options, S3Origin
 from proxy.semantics.etags import EntityTag
-from proxy.semantics.representation import Representation
+from proxy.semantics.representation import Checksum, Representation
+from tests.integrity.objects import OwningPool
 from tests.servers import S3Server
 
 # The fields of their own that objects are stored with.
@@ -119,12 +121,17 @@ class MemoryStore(Store):
             etag=EntityTag(secrets.token_hex(8)),
             last_modified=int(time.time()),
             media_type=values.pop("content_type", None),
-            **values,  # type: ignore[arg-type]  # only fields that are text
+            checksums=self.checksums_of(body),
+            **values,
         )
         self._origin.put(key, StoredObject(body, representation))
 
     def remove_now(self, key: str) -> None:
         self._origin.remove(key)
+
+    def checksums_of(self, body: bytes) -> tuple[Checksum, ...]:
+        """What is promised of a body."""
+        return ()
 
 
 class ResumingStore(MemoryStore):
@@ -132,6 +139,16 @@ class ResumingStore(MemoryStore):
 
     def make(self) -> ListingOrigin:
         return cast("ListingOrigin", Resuming(super().make()))
+
+
+class VerifiedStore(MemoryStore):
+    """The layer that checks, over objects that have a SHA-256 to check by."""
+
+    def make(self) -> ListingOrigin:
+        return cast("ListingOrigin", OwningPool(super().make()))
+
+    def checksums_of(self, body: bytes) -> tuple[Checksum, ...]:
+        return (Checksum("sha256", hashlib.sha256(body).digest()),)
 
 
 class DirectoryStore(Store):
@@ -203,6 +220,7 @@ class RcloneStore(S3Store):
 STORES = [
     "memory",
     "resuming",
+    "verified",
     "directory",
     pytest.param("seaweedfs", marks=pytest.mark.servers),
     pytest.param("rclone", marks=pytest.mark.servers),
@@ -217,6 +235,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
             return MemoryStore()
         case "resuming":
             return ResumingStore()
+        case "verified":
+            return VerifiedStore()
         case "directory":
             return DirectoryStore(tmp_path)
         case "seaweedfs":
