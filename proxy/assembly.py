@@ -45,6 +45,7 @@ from proxy.semantics.routing import Mount, Rule
 from proxy.server.app import PublicDoor, make_app
 from proxy.server.crew import ServingPlan
 from proxy.server.delivery import Site
+from proxy.server.digesting import Digester
 from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
@@ -72,7 +73,7 @@ class Service:
             for name, store in self._stores.items()
         }
         self._sums = make_pool()
-        site = make_site(settings, checked(settings, self._origins, self._sums, meters))
+        site = make_site(settings, checked(settings, self._origins, self._sums, meters), self._sums)
         self.door = PublicDoor(
             site,
             stall_timeout=settings.server.stall_timeout,
@@ -206,9 +207,13 @@ def _source(table: options.Mount) -> str:
     return f"{table.origin} {table.verify} {table.verify_ranges_up_to}"
 
 
-def make_site(settings: Settings, origins: dict[str, Origin]) -> Site:
-    """The public tree that the configuration describes, over what `checked` made."""
+def make_site(settings: Settings, origins: dict[str, Origin], pool: Executor | None = None) -> Site:
+    """The public tree that the configuration describes, over what `checked` made.
+
+    `pool` is where digests are computed that clients ask for.
+    """
     return Site(
+        digester=Digester(pool),
         mounts=tuple(_mount(table) for table in settings.mounts),
         rules=tuple(_rule(table) for table in settings.rules),
         origins=origins,
