@@ -24,7 +24,7 @@ from proxy.errors import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
 from proxy.semantics.representation import Representation, Span
 
 _KINDS: dict[type[Fault], str] = {
@@ -107,12 +107,14 @@ class _Count:
 class MeteredObject:
     """One version of one object, whose reads are counted."""
 
-    __slots__ = ("_count", "_opened", "aclose", "representation")
+    __slots__ = ("_count", "_opened", "aclose", "part_sizes", "representation")
 
     def __init__(self, opened: OpenObject, count: _Count) -> None:
         self._opened, self._count = opened, count
         self.representation: Representation = opened.representation
         self.aclose = opened.aclose
+        if isinstance(opened, Parted):
+            self.part_sizes = self._part_sizes
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""
@@ -125,4 +127,12 @@ class MeteredObject:
                     yield buffer
         except Fault as fault:
             count.failed(fault)
+            raise
+
+    async def _part_sizes(self) -> tuple[int, ...] | None:
+        self._count.asked("open")
+        try:
+            return await cast("Parted", self._opened).part_sizes()
+        except Fault as fault:
+            self._count.failed(fault)
             raise

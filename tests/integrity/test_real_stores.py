@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import random
 import secrets
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from typing import Literal
 
 import pytest
 
+from proxy.assembly import Service
+from proxy.config import Settings
 from proxy.errors import ChecksumMismatch
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verdict import Verdict
@@ -21,6 +24,7 @@ from proxy.origins.resuming import Resuming
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Span
 from tests.origins.s3.fault_origin import s3_origin
+from tests.server.asgi import Client
 from tests.servers import RcloneS3, S3Server, SeaweedFS
 from tests.servers.checksums import Algorithm
 
@@ -128,3 +132,30 @@ async def test_a_store_whose_checksum_is_wrong(rclone: RcloneS3, size: int) -> N
         assert len(given) < size
         assert size > 1000 or not given
         assert str(opened.verdict) == "sha256 mismatch"
+
+
+async def test_no_layer_of_the_service_hides_part_sizes(
+    seaweedfs: SeaweedFS, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = new_key()
+    put = seaweedfs.uploads.put_multipart
+    await asyncio.to_thread(put, seaweedfs.bucket, key, UNEQUAL, checksum="sha256")
+    table = {
+        "type": "s3",
+        "endpoint": seaweedfs.endpoint,
+        "bucket": seaweedfs.bucket,
+        "access_key_id": seaweedfs.access_key_id,
+        "secret_access_key": seaweedfs.secret_access_key,
+        "region": seaweedfs.region,
+        "first_byte_timeout": "60s",
+    }
+    service = Service(Settings.model_validate({"origins": {"media": table}}))
+    try:
+        await service.start()
+        with caplog.at_level(logging.INFO, "headgate"):
+            reply = await Client(service.app).get(f"/{key}")
+    finally:
+        await service.aclose()
+    assert reply.body == BODY
+    [record] = [one.access for one in caplog.records if hasattr(one, "access")]
+    assert record.verification == "sha256 verified"
