@@ -162,7 +162,9 @@ def _run(plan: Plan, target: Target) -> tuple[int, list[Sample], float]:
         generator = _start(plan, target, port)
         stack.callback(generator.kill)
         server = target.program.pid if target.program else None
-        watch = stack.enter_context(Watch(server, generator.pid, lambda: counters_of_k6(port)))
+        store = target.store.pid if target.store else None
+        watch = Watch(generator.pid, server, store, lambda: counters_of_k6(port))
+        stack.enter_context(watch)
         if server is not None and arguments.throttle:
             stack.enter_context(Throttle(server, arguments.throttle))
         if target.admin_url and arguments.profile:

@@ -23,7 +23,7 @@ from tests.servers.s3 import S3Server, SeaweedFS
 class Target:
     """Where to ask: URLs of the objects, and of the operator's door; None where there is none.
 
-    `program` is set when it is ours: its processes can be watched, its log kept.
+    `program` and `store` are set when they are ours: they can be watched, the log kept.
     """
 
     base_url: str
@@ -31,6 +31,7 @@ class Target:
     tls_url: str | None = None
     admin_url: str | None = None
     program: Headgate | None = None
+    store: S3Server | None = None
 
     def by_directory(self) -> Self:
         """Our own, with the directory asked in place of the store."""
@@ -59,6 +60,7 @@ def started(data: Path, groups: frozenset[str], share: Share, workers: int) -> I
             tls_url=f"{program.tls_url}/media/",
             admin_url=program.admin_url,
             program=program,
+            store=store,
         )
 
 

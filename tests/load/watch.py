@@ -7,11 +7,13 @@ is no fault: that second has no value.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -28,12 +30,13 @@ _COUNTED = ("http_reqs", "data_received")
 class Watch:
     """Samples while the block runs. Each has `t` in seconds, and what its sources know:
 
-    `server_cpu` seconds so far, `server_memory` bytes, `generator_cpu` seconds so far, `requests`
-    and `received` counted so far.
+    `server_cpu`, `store_cpu`, `generator_cpu` in seconds so far, `server_memory` in bytes; `busy`
+    and `idle` of the whole machine in seconds so far; `reqs` and `received` counted so far.
     """
 
-    server_pid: int | None
     generator_pid: int
+    server_pid: int | None
+    store_pid: int | None
     counters: Callable[[], Mapping[str, float]]
     samples: list[Sample] = field(default_factory=list)
 
@@ -63,7 +66,7 @@ class Watch:
 
     def _look(self) -> Sample:
         found: Sample = {}
-        for source in (self._server, self._generator, self.counters):
+        for source in (self._server, self._store, self._generator, machine_time, self.counters):
             try:
                 found.update(source())
             except _GONE:
@@ -78,8 +81,19 @@ class Watch:
             "server_memory": float(resident(self.server_pid)),
         }
 
+    def _store(self) -> Sample:
+        return {} if self.store_pid is None else {"store_cpu": usage(self.store_pid).cpu}
+
     def _generator(self) -> Sample:
         return {"generator_cpu": usage(self.generator_pid).cpu}
+
+
+def machine_time() -> Sample:
+    """Seconds all processors were busy and idle since the machine started."""
+    ticks = [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    per_second = os.sysconf("SC_CLK_TCK")
+    return {"busy": (sum(ticks) - idle) / per_second, "idle": idle / per_second}
 
 
 def counters_of_k6(port: int) -> Mapping[str, float]:
