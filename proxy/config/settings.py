@@ -181,7 +181,7 @@ class S3Origin(Table):
     resumed; 0 turns both off."""
 
     retry_budget: Annotated[float, Field(ge=0, le=10)] = 0.1
-    """Retries for each request that succeeds, beside 10 per second; so that a store in trouble
+    """Retries for each request that succeeds, beside 5 per second; so that a store in trouble
     gets no more requests than it can bear. 0 turns retries off."""
 
     ca_bundle: OptionalFile = None

@@ -130,7 +130,7 @@ class ResumingObject:
                         if received > span.length:
                             raise OriginFault("the origin gave more bytes than were asked for")
                         yield buffer
-                        tries.progress(monotonic())
+                        tries.progress(len(buffer), monotonic())
                 if received < span.length:
                     raise OriginBroke(f"the body ended {span.length - received} bytes too early")
             except Fault as fault:

@@ -79,6 +79,6 @@ def summary(proxy: str, tally: Tally, seconds: float) -> str:
     recoverable, hidden = sum(tally.recoverable.values()), sum(tally.hidden.values())
     return (
         f"{proxy}: {tally.downloads} downloads in {seconds:.0f} s; complete but wrong "
-        f"{tally.wrong}, and of {hidden} with a hidden fault {tally.hidden['wrong']}; of {recoverable} with a "
-        f"recoverable one {100 * tally.recovered:.2f} % right"
+        f"{tally.wrong}; with a hidden fault {hidden}, of which wrong {tally.hidden['wrong']}; with a recoverable "
+        f"one {recoverable}, of which right {100 * tally.recovered:.2f} %"
     )

@@ -20,6 +20,7 @@ from proxy.errors import (
     OriginUnreachable,
 )
 from proxy.origins.retrying import (
+    FREE_AFTER,
     MOST_TOKENS,
     GiveUp,
     Pause,
@@ -75,7 +76,7 @@ def test_pauses_double_and_are_jittered_down_to_nothing() -> None:
 
 def test_pauses_end_growing() -> None:
     one = tries(options=RetryOptions(max_retries=100, longest_pause=5.0, patience=1e9))
-    pauses = [one.after(OriginBroke(), 0.0, 1.0) for _ in range(90)]
+    pauses = [one.after(OriginBroke(), 0.0, 1.0) for _ in range(40)]
     assert pauses[-1] == Pause(5.0)
 
 
@@ -83,7 +84,7 @@ def test_bytes_that_arrive_start_the_count_anew() -> None:
     one = tries()
     for _ in range(20):
         assert isinstance(one.after(OriginBroke(), 0.0, 0.1), Pause)
-        one.progress(0.0)
+        one.progress(1, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_clients_are_told_a_time_whether_or_not_the_origin_said_one() -> None:
 
 def test_patience_ends_and_begins_anew_with_the_bytes() -> None:
     one = tries()
-    one.progress(100.0)
+    one.progress(1, 100.0)
     assert isinstance(one.after(OriginTimeout(), 128.0, 0.5), Pause)
     assert one.after(OriginTimeout(), 131.0, 0.5) == GiveUp("nothing came for 31.0 s")
 
@@ -119,6 +120,17 @@ def test_an_empty_budget_ends_it() -> None:
     assert tries(RetryBudget(0.0, 0.0)).after(OriginBroke(), 0.0, 0.5) == GiveUp(
         "the origin's retry budget is empty"
     )
+
+
+def test_a_body_that_brought_much_is_gone_on_with_for_nothing() -> None:
+    one = tries(RetryBudget(0.0, 0.0))
+    for _ in range(1000):
+        one.progress(FREE_AFTER // 2, 0.0)
+        one.progress(FREE_AFTER // 2, 0.0)
+        assert isinstance(one.after(OriginBroke(), 0.0, 0.5), Pause)
+    assert isinstance(one.after(OriginBroke(), 0.0, 0.5), GiveUp)  # but only once for each MiB
+    one.progress(FREE_AFTER - 1, 0.0)
+    assert isinstance(one.after(OriginBroke(), 0.0, 0.5), GiveUp)
 
 
 def test_no_retry_is_asked_for_then_none_is_made() -> None:
@@ -135,8 +147,8 @@ def test_a_budget_is_what_successes_earn_and_a_trickle() -> None:
     for _ in range(29):
         budget.earn()
     assert [budget.spend(0.0) for _ in range(4)] == [True, True, False, False]
-    assert [budget.spend(0.15) for _ in range(2)] == [True, True]
-    assert not budget.spend(0.15)
+    assert [budget.spend(0.3) for _ in range(2)] == [True, True]
+    assert not budget.spend(0.3)
     assert not budget.spend(-100.0)  # a clock that is set back gives nothing
 
 
