@@ -76,9 +76,11 @@ def _cell(counts: Counter[Outcome]) -> str:
 
 def summary(proxy: str, tally: Tally, seconds: float) -> str:
     """One line: how it went."""
-    recoverable, hidden = sum(tally.recoverable.values()), sum(tally.hidden.values())
-    return (
-        f"{proxy}: {tally.downloads} downloads in {seconds:.0f} s; complete but wrong "
-        f"{tally.wrong}; with a hidden fault {hidden}, of which wrong {tally.hidden['wrong']}; with a recoverable "
-        f"one {recoverable}, of which right {100 * tally.recovered:.2f} %"
-    )
+    hidden, recoverable = sum(tally.hidden.values()), sum(tally.recoverable.values())
+    words = [
+        f"{proxy}: {tally.downloads} downloads in {seconds:.0f} s",
+        f"complete but wrong {tally.wrong}",
+        f"with a hidden fault {hidden}, of which wrong {tally.hidden['wrong']}",
+        f"with a recoverable fault {recoverable}, of which right {100 * tally.recovered:.2f} %",
+    ]
+    return "; ".join(words)

@@ -1,0 +1,40 @@
+"""Five hundred downloads through a lying store: none that looks complete may be wrong.
+
+`python -m tests.faults.campaign` does ten thousand of them, and the same through nginx.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.faults.campaign import GOAL, put_all, through_headgate
+from tests.faults.control import Faults
+from tests.faults.objects import MIB, draw_things
+from tests.servers import SeaweedFS
+
+pytestmark = pytest.mark.servers
+
+DOWNLOADS = 500
+SEED = 20
+
+
+@pytest.mark.timeout(300)
+def test_no_complete_body_is_wrong(seaweedfs: SeaweedFS) -> None:
+    things = draw_things(random.Random(SEED), "campaign/", 60, largest=24 * MIB)
+    with Faults(seaweedfs) as faults:
+        put_all(faults, things)
+        tally = through_headgate(faults, DOWNLOADS, SEED, things)
+    assert tally.downloads == DOWNLOADS
+    assert tally.wrong == 0, tally.notes
+    assert tally.recovered >= GOAL, tally.notes
+    assert tally.notes == []
+    # It can fail: the faults did happen, and those that nobody could see came through.
+    counted = {
+        outcome: sum(c[outcome] for c in tally.by_fault.values())
+        for outcome in ("right", "refused", "broken")
+    }
+    assert min(counted.values()) > 10, counted
+    assert tally.hidden["wrong"] > 0
+    assert sum(tally.recoverable.values()) > 100
