@@ -7,18 +7,24 @@ never late.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from proxy.admin import page
 from proxy.admin.answers import FIELDS, BadParameter, as_json, only, problem
+from proxy.admin.debug import Busy, Debugging
 from proxy.admin.guard import Guard, has_token
+from proxy.admin.openapi import DESCRIPTION
 from proxy.admin.options import AdminOptions
+from proxy.admin.status import Status
+from proxy.admin.trace import Tracing
 from proxy.observability.exposition import write
 from proxy.observability.fleet import Fleet
 
@@ -72,10 +78,21 @@ def make_admin(fleet: Fleet, options: object) -> ASGIApp:
     without knowing them."""
     if not isinstance(options, AdminOptions):
         raise TypeError(f"the operator's door can't be made of {options!r}")
-    routes = Door(fleet, options).routes()
+    routes = {
+        **Door(fleet, options).routes(),
+        **Status(fleet).routes(),
+        **Debugging(fleet, asyncio.Lock()).routes(),
+        "/trace": Tracing(fleet).trace,
+        "/openapi.json": _description,
+        "/": _page,
+    }
     app = Starlette(
         routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
-        exception_handlers={BadParameter: _bad_parameter, HTTPException: _http_exception},
+        exception_handlers={
+            BadParameter: _bad_parameter,
+            Busy: _busy,
+            HTTPException: _http_exception,
+        },
     )
     app.router.redirect_slashes = False
     return Guard(app, options)
@@ -83,6 +100,23 @@ def make_admin(fleet: Fleet, options: object) -> ASGIApp:
 
 async def _bad_parameter(_: Request, error: Exception) -> Response:
     return problem(400, str(error))
+
+
+async def _busy(_: Request, __: Exception) -> Response:
+    return problem(429, "Another measurement runs; there is one at a time.")
+
+
+async def _description(request: Request) -> Response:
+    """What can be asked here, in OpenAPI."""
+    only(request, ())
+    return as_json(DESCRIPTION)
+
+
+async def _page(request: Request) -> Response:
+    """The status page. It holds no numbers: it asks for them, with the token if there is one."""
+    only(request, ())
+    fields = {**FIELDS, "content-security-policy": page.POLICY}
+    return HTMLResponse(page.PAGE, headers=fields)
 
 
 async def _http_exception(_: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from proxy.errors import HeadgateError
 from proxy.observability.meters import Values
+from proxy.observability.metrics import Metric
 
 Arguments = Mapping[str, Any]
 Emit = Callable[[object], Awaitable[None]]
@@ -43,6 +44,10 @@ class Fleet(Protocol):
 
     async def metrics(self) -> Values:
         """The metrics of all processes in one; of a worker that is silent, what it said last."""
+        ...
+
+    def count(self, metric: Metric, amount: float) -> None:
+        """Counts something up in this process."""
         ...
 
     async def ask(

@@ -9,12 +9,15 @@ from typing import Any
 
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Arguments, Emit, Operation
+from proxy.observability.live import Live
 from proxy.observability.logs import DroppingHandler
 from proxy.observability.meters import Meters, Values
 from proxy.observability.origin_health import OriginHealth
 from proxy.observability.process import gc_pauses_measured, measure_process
+from proxy.observability.profiling import Profiling
 from proxy.observability.responses import Responses
 from proxy.observability.stalls import LoopWatch
+from proxy.observability.tasks import dump_tasks
 from proxy.origins.base import Origin
 
 # Seconds between two looks at how far the responses in flight have come.
@@ -34,6 +37,8 @@ class Instruments:
     def __init__(self, log: DroppingHandler | None = None) -> None:
         self.meters = Meters()
         self.responses = Responses(self.meters)
+        self._live = Live(self.responses, self.meters)
+        self._profiling = Profiling()
         self._loop_watch = LoopWatch(self.meters)
         self._origins: OriginHealth | None = None
         self._marking: asyncio.Task[None] | None = None
@@ -74,6 +79,10 @@ class Instruments:
             "transfers": self._transfers,
             "faults": self._faults,
             "stalls": self._stalls,
+            "tasks": self._tasks,
+            "profile": self._profiling.profile,
+            "memory": self._profiling.memory,
+            "trace": self._live.stream,
         }
 
     async def _metrics(self, _: Arguments, __: Emit) -> Values:
@@ -84,6 +93,9 @@ class Instruments:
 
     async def _faults(self, _: Arguments, __: Emit) -> list[dict[str, Any]]:
         return list(self.responses.recent_faults)
+
+    async def _tasks(self, _: Arguments, __: Emit) -> list[dict[str, Any]]:
+        return dump_tasks(asyncio.all_tasks())
 
     async def _stalls(self, _: Arguments, __: Emit) -> list[dict[str, Any]]:
         return list(self._loop_watch.stalls)

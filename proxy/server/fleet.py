@@ -17,6 +17,7 @@ from typing import Any
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Arguments, Reply
 from proxy.observability.meters import Meters, Values
+from proxy.observability.metrics import Metric
 from proxy.observability.totals import Ledger, of_process
 from proxy.server.asking import Unanswered
 from proxy.server.processes import WorkerProcess
@@ -191,6 +192,10 @@ class WorkerFleet:
             self._ledger.close(worker)
             del self._spoke[worker]
             self._origins.pop(worker, None)
+
+    def count(self, metric: Metric, amount: float) -> None:
+        """See `Fleet`."""
+        self._meters.add(metric, amount)
 
     # --- questions ------------------------------------------------------------------------------
 

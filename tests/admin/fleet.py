@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.observability.fleet import Arguments, Reply
 from proxy.observability.meters import Values
+from proxy.observability.metrics import Metric
 
 Answer = Callable[[Arguments], object]
 
@@ -26,12 +27,16 @@ class StubFleet:
         self._events = events
         self.asked: list[tuple[str, Arguments, float, int | None]] = []
         self.listening = 0
+        self.counted: dict[str, float] = {}
 
     def health(self) -> Mapping[str, Any]:
         return self._health
 
     async def metrics(self) -> Values:
         return {"headgate_requests_total": [(["GET", "2xx", "1.1"], 7)]}
+
+    def count(self, metric: Metric, amount: float) -> None:
+        self.counted[metric.name] = self.counted.get(metric.name, 0) + amount
 
     async def ask(
         self, what: str, arguments: Arguments, seconds: float, pid: int | None = None
