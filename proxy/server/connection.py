@@ -1,4 +1,4 @@
-"""One accepted connection: Hypercorn's `TCPServer` with our protocols in it.
+"""One HTTP/2 connection: Hypercorn's `TCPServer` with our protocol in it.
 
 Hypercorn resolves its classes as module globals; here they are subclassed and put together anew,
 so that nothing of Hypercorn is replaced behind its back. What is relied on is checked by
@@ -18,12 +18,10 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from proxy.server.exchange import Broken, ClosedSoon, Tally
-from proxy.server.http1 import Http1
 from proxy.server.http2 import Http2
 
 logger = logging.getLogger(__name__)
@@ -45,17 +43,13 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once
 
 
 class Protocols(ProtocolWrapper):
-    """The protocol a connection speaks: by ALPN, or HTTP/1.1 until it turns out as HTTP/2."""
+    """Puts our HTTP/2 in the place of Hypercorn's."""
 
-    protocol: Http1 | Http2
+    protocol: Http2
 
-    def choose(self, tally: Tally, alpn: str | None) -> None:
-        """Puts our protocols in the place of Hypercorn's."""
-        self._tally = tally
-        self.protocol = self._make(Http2 if alpn == "h2" else Http1)
-
-    def _make(self, kind: type[Http1 | Http2]) -> Http1 | Http2:
-        made = kind(
+    def choose(self, tally: Tally) -> None:
+        """Makes it."""
+        self.protocol = Http2(
             self.app,
             self.config,
             self.context,
@@ -66,17 +60,11 @@ class Protocols(ProtocolWrapper):
             self.server,
             self.send,
         )
-        made.tally = self._tally
-        return made
+        self.protocol.tally = tally
 
     async def handle(self, event: Event) -> None:
         """Takes bytes of the connection, or its end."""
-        try:
-            await self.protocol.handle(event)
-        except H2ProtocolAssumedError as error:
-            self.protocol = self._make(Http2)
-            await self.protocol.initiate()
-            await self.protocol.handle(RawData(data=error.data))
+        await self.protocol.handle(event)
 
 
 class Connection(TCPServer):
@@ -130,7 +118,7 @@ class Connection(TCPServer):
             parse_socket_addr(own.family, own.getsockname()),
             self.protocol_send,
         )
-        protocols.choose(self._tally, tls.selected_alpn_protocol() if tls is not None else None)
+        protocols.choose(self._tally)
         return protocols
 
     async def _read_data(self) -> None:

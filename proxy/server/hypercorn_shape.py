@@ -13,7 +13,6 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from proxy.errors import StartError
@@ -26,7 +25,6 @@ _PARAMETERS: dict[Callable[..., object], tuple[str, ...]] = {
     TCPServer.__init__: ("app", "loop", "config", "context", "state", "reader", "writer"),
     TCPServer.protocol_send: ("event",),
     ProtocolWrapper.__init__: (*_ENDS, "state", *_WHERE, "alpn_protocol"),
-    H11Protocol.__init__: (*_ENDS, "connection_state", *_WHERE),
     H2Protocol.__init__: (*_ENDS, "connection_state", *_WHERE),
     HTTPStream.__init__: (*_ENDS, *_WHERE, "stream_id"),
     TaskGroup.spawn: ("func", "args"),
@@ -34,7 +32,6 @@ _PARAMETERS: dict[Callable[..., object], tuple[str, ...]] = {
 # class: what we override or call
 _MEMBERS: dict[type, tuple[str, ...]] = {
     TCPServer: ("run", "_read_data", "_close", "_idle_timeout", "_initiate_server_close"),
-    H11Protocol: ("_handle_events", "_create_stream", "_maybe_recycle", "_send_error_response"),
     H2Protocol: ("_flush", "_handle_events", "send_task", "initiate", "stream_send"),
 }
 

@@ -38,10 +38,18 @@ def check_head(
     size = sum(len(name) + len(value) + _PER_FIELD for name, value in headers)
     if size > most_bytes or len(headers) > most_fields:
         raise Refused(431)
+    check_target(method, target)
+
+
+def check_target(method: bytes, target: bytes) -> None:
+    """Raises `Refused`: 501 for CONNECT, 400 for a target that is neither a path, nor absolute,
+    nor the `*` of OPTIONS (RFC 9112 §3.2)."""
     if method == b"CONNECT":
         raise Refused(501)
     if _VISIBLE.fullmatch(target) is None:
         raise Refused(400)
+    if target.startswith(b"/"):
+        return
     path, _ = origin_form(target)
     if not path.startswith(b"/") and (method, path) != (b"OPTIONS", b"*"):
         raise Refused(400)

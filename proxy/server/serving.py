@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from proxy.server.accepting import Acceptor
 from proxy.server.bridge import Bridges
+from proxy.server.http1.connection import Http1
 from proxy.server.seat import Protocols
 from proxy.server.state import Limits, ServerState, Tally
 
@@ -40,8 +41,7 @@ class Serving:
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._state = ServerState(app, limits)
-        bridges = Bridges()
-        self._protocols = Protocols(http1=bridges, http2=bridges)
+        self._protocols = Protocols(http1=Http1, http2=Bridges())
         self._acceptors: list[Acceptor] = []
         self._hurry = asyncio.Event()
 

@@ -1,0 +1,123 @@
+"""The head of a response, as bytes. Pure, but for the clock that dates it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http.client import responses
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+# RFC 9110 §5.5: no controls but the tab; CR and LF are counted instead, as they end our lines.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# The connection's business, never the app's (RFC 9110 §7.6.1).
+_HOP_BY_HOP = {b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"}
+# Names as apps write them, and what goes to the wire; empty for those that don't. Bounded, since
+# names may come from the metadata of objects.
+_NAMES: dict[bytes, bytes] = {}
+_MOST_NAMES = 1024
+_STATUS_LINES: dict[int, bytes] = {}
+
+BAD_REQUEST, REQUEST_TIMEOUT, BROKEN = 400, 408, 500
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2.1
+LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
+
+
+class _Dating:
+    """The Date field (RFC 9110 §6.6.1), made once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._line = b""
+
+    def __call__(self) -> bytes:
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._line = b"date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
+        return self._line
+
+
+date_line = _Dating()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The app's header fields, checked and written out.
+
+    Attributes:
+        lines: as they go to the wire, without those that are the connection's.
+        length: the Content-Length among them, or None.
+        close: whether the app wants the connection closed.
+        dated: whether they have a Date of their own.
+    """
+
+    lines: bytes
+    length: int | None = None
+    close: bool = False
+    dated: bool = False
+
+
+def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool = True) -> Fields:
+    """The fields of a response.
+
+    Raises `ValueError` for a name that is no token, a value with a control byte, and a
+    Content-Length that is no number or given twice.
+    """
+    lines: list[bytes] = []
+    length: int | None = None
+    close = dated = False
+    for raw, value in headers:
+        name = _NAMES.get(raw)
+        if name is None:
+            name = _learn(bytes(raw))
+        if name == b"content-length":
+            if length is not None or not value.isdigit():
+                raise ValueError(f"content-length can't be {value!r}")
+            length = int(value)
+            if not length_allowed:
+                continue
+        elif name == b"connection":
+            close = close or b"close" in value.lower()
+            continue
+        elif name == b"date":
+            dated = True
+        elif not name:
+            continue
+        lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
+    return Fields(_checked(lines), length, close, dated)
+
+
+def _learn(raw: bytes) -> bytes:
+    name = raw.lower()
+    if _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no header name")
+    name = b"" if name in _HOP_BY_HOP else name
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[raw] = name
+    return name
+
+
+def _checked(lines: list[bytes]) -> bytes:
+    block, count = b"".join(lines), len(lines)
+    if block.count(b"\n") != count or block.count(b"\r") != count or _CONTROL.search(block):
+        raise ValueError("the value of a header holds a control byte")
+    return block
+
+
+def status_line(status: int) -> bytes:
+    """As RFC 9112 §4 has it; a status without a usual phrase gets an empty one."""
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        if not 100 <= status <= 999:
+            raise ValueError(f"{status} is no status")
+        line = b"HTTP/1.1 %d %b\r\n" % (status, responses.get(status, "").encode("ascii"))
+        _STATUS_LINES[status] = line
+    return line
+
+
+def bare_answer(status: int) -> bytes:
+    """A whole response without a body, that ends the connection."""
+    return status_line(status) + date_line() + b"content-length: 0\r\nconnection: close\r\n\r\n"
