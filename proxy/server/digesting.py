@@ -80,15 +80,17 @@ class Digester:
         `key` is what was opened, which may be a coding in a file of its own. Of an object without
         a strong validator nothing is: it may have changed since it was asked for.
         """
-        etag = representation.etag
-        if etag is None or etag.weak:
+        told = known_to_store(representation)
+        if not (told or self.memory or _has_wish(fields)):
             return NO_SUBJECT
-        known = known_to_store(representation)
-        if not self.memory and not _has_wish(fields):
-            return Subject(None, representation.size, known) if known else NO_SUBJECT
         name = name_of(origin, key, representation)
-        if name is not None:
-            known = {**self.memory.known(name), **known}
+        if name is None:
+            return NO_SUBJECT
+        known = self.memory.known(name)
+        if not told.items() <= known.items():
+            # Stores tell it of the whole and keep silent about it when asked for a range.
+            self._remember(name, told)
+            known = {**self.memory.known(name), **told}
         return Subject(name, representation.size, known)
 
     async def hash(self, body: bytes, algorithms: Sequence[Algorithm]) -> Known:
@@ -104,8 +106,11 @@ class Digester:
     def remember(self, subject: Subject, digests: Known) -> None:
         """Keeps digests of all of an object."""
         if subject.name is not None:
-            for algorithm, digest in digests.items():
-                self.memory.remember(subject.name, algorithm, digest)
+            self._remember(subject.name, digests)
+
+    def _remember(self, name: bytes, digests: Known) -> None:
+        for algorithm, digest in digests.items():
+            self.memory.remember(name, algorithm, digest)
 
 
 class Hashing:
@@ -278,13 +283,16 @@ class _HashingSend:
             message = {**message, "trailers": True}
         elif message["type"] == "http.response.body":
             await self._hashing.update(message["body"])
+            if not message["more_body"]:
+                await self._end(message)
+                return
         await self._send(message)
-        if message["type"] == "http.response.body" and not message["more_body"]:
-            await self._end()
 
-    async def _end(self) -> None:
+    async def _end(self, last: Message) -> None:
+        # Before the last bytes leave: a client that has them all may be gone the next moment.
         digests = await self._hashing.digests()
         self._digester.remember(self._wish.subject, digests)
+        await self._send(last)
         if self._trailers:
             fields = list(_fields(self._wish, digests))
             await self._send({"type": _TRAILERS, "headers": fields, "more_trailers": False})
