@@ -214,7 +214,7 @@ def make_site(settings: Settings, origins: dict[str, Origin], pool: Executor | N
     """
     return Site(
         digester=Digester(pool),
-        mounts=tuple(_mount(table) for table in settings.mounts),
+        mounts=mounts_of(settings),
         rules=tuple(_rule(table) for table in settings.rules),
         origins=origins,
         max_ranges=settings.http.max_ranges,
@@ -222,6 +222,11 @@ def make_site(settings: Settings, origins: dict[str, Origin], pool: Executor | N
         max_target=settings.http.max_target,
         listing_page=settings.http.listing_page,
     )
+
+
+def mounts_of(settings: Settings) -> tuple[Mount, ...]:
+    """Where in the public tree origins appear."""
+    return tuple(_mount(table) for table in settings.mounts)
 
 
 def _mount(table: options.Mount) -> Mount:

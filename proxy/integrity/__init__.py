@@ -10,6 +10,8 @@
 | parts       | the part sizes of objects seen lately                             | yes      |
 | verified    | `Verified`: an origin over an origin that holds back the end      | yes      |
 | sweep       | checks many objects of an origin, some at a time                  | yes      |
+| targets     | which origin and key a command's argument means                   |          |
+| telling     | the words of that command                                         |          |
 
 Why it is as it is: docs/decisions/0004-what-is-verified-and-what-is-not.md.
 """

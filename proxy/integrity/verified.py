@@ -108,14 +108,18 @@ def _with_checksums(want: Want, policy: Policy) -> Want:
 
 
 class VerifiedObject:
-    """An open object that judges what is read of it."""
+    """An open object that judges what is read of it.
+
+    Attributes:
+        expected: the checksum it is checked by, or None.
+    """
 
     def __init__(self, key: str, opened: OpenObject, how: Checking, sizes: PartSizes) -> None:
         self._key = key
         self._opened = opened
         self._how = how
         self._sizes = sizes
-        self._expected = None if how.policy == "off" else choose(opened.representation.checksums)
+        self.expected = None if how.policy == "off" else choose(opened.representation.checksums)
         self._unfinished = 0
         self._verdict: Verdict | None = None
 
@@ -133,8 +137,8 @@ class VerifiedObject:
 
     async def check_head(self) -> None:
         """Judges what can be judged before a read; raises as `Verified.open` does."""
-        expected, size = self._expected, self.representation.size
-        if self._how.policy == "require" and await self._new_sum() is None:
+        expected, size = self.expected, self.representation.size
+        if self._how.policy == "require" and await self.new_sum() is None:
             raise self._not_verifiable("no checksum" if expected is None else "part sizes unknown")
         if expected is not None and not expected.composite and not size:
             # No byte will ever be read of it, so that this is the only moment.
@@ -149,11 +153,32 @@ class VerifiedObject:
         how = self._how
         if how.policy == "off":
             return self._unchecked(span, reasons.OFF)
-        if self._expected is None:
+        if self.expected is None:
             return self._unchecked(span, reasons.NO_CHECKSUM)
         if span.length == self.representation.size or how.policy == "require":
-            return self._checked(span, self._expected)
+            return self._checked(span, self.expected)
         return self._unchecked(span, reasons.RANGE)
+
+    async def new_sum(self) -> Sum | None:
+        """A checksum to compare with `expected`; None if there is no way to make it.
+
+        Asks the store for part sizes if it is a composite one; raises an OriginFault if that
+        fails and checks are required.
+        """
+        expected = self.expected
+        if expected is None:
+            return None
+        if not expected.composite:
+            return new_sum(expected.algorithm)
+        try:
+            sizes = await self._sizes.of(self._key, self._opened)
+        except OriginFault:
+            if self._how.policy == "require":
+                raise
+            return None
+        if sizes is None or expected.parts not in (None, len(sizes)):
+            return None
+        return PartsSum(expected.algorithm, sizes)
 
     async def aclose(self) -> None:
         """Closes the object below."""
@@ -168,7 +193,7 @@ class VerifiedObject:
         if size - span.length > self._how.read_through:
             raise self._not_verifiable(f"a range of {span.length} bytes of {size}")
         self._unfinished += 1
-        total = await self._new_sum()
+        total = await self.new_sum()
         if total is None:
             self._unfinished -= 1
             async with aclosing(self._unchecked(span, reasons.PARTS_UNKNOWN)) as buffers:
@@ -192,23 +217,6 @@ class VerifiedObject:
         self._settle(Verdict("verified", expected.algorithm, bytes=span.length))
         if held:
             yield held[0] if len(held) == 1 else b"".join(held)
-
-    async def _new_sum(self) -> Sum | None:
-        """A checksum to compare with the one expected; None if there is no way to make it."""
-        expected = self._expected
-        if expected is None:
-            return None
-        if not expected.composite:
-            return new_sum(expected.algorithm)
-        try:
-            sizes = await self._sizes.of(self._key, self._opened)
-        except OriginFault:
-            if self._how.policy == "require":
-                raise
-            return None
-        if sizes is None or expected.parts not in (None, len(sizes)):
-            return None
-        return PartsSum(expected.algorithm, sizes)
 
     def _compare(self, expected: Checksum, found: bytes) -> None:
         """Raises ChecksumMismatch, after it was logged and reported, unless both are the same."""
