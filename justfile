@@ -92,6 +92,11 @@ k8s-deploy *ARGS: _develop
 k8s-diff *ARGS: _develop
     @{{ python }} -m deploy.tools.k8s diff "$@"
 
+# Write the dashboard and the rules for Kubernetes of their sources
+[group('deploy')]
+monitoring: _runtime
+    @{{ python }} -m deploy.tools.monitoring
+
 # Write the bill of materials (CycloneDX): just sbom --image IMAGE FILE
 [group('deploy')]
 sbom *ARGS: _maintain

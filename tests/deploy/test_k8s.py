@@ -81,7 +81,7 @@ def test_every_document_is_valid_in_every_version(document: Document) -> None:
 
 
 def test_the_newest_version_that_can_be_checked_is() -> None:
-    assert str(kubernetes_validate.latest_version()) == VERSIONS[-1]
+    assert kubernetes_validate.latest_version().startswith(f"{VERSIONS[-1]}.")
 
 
 @pytest.mark.parametrize("document", every())

@@ -1,0 +1,391 @@
+"""The Grafana dashboard as code: a table of panels, and the JSON that Grafana imports.
+
+A panel is a row here: title, unit, and queries with the words that name their lines. Whether a
+query finds anything is tested on a real Prometheus (tests/deploy/test_dashboard.py). `OURS` stands
+for the choice of job and instance that is made at the top of the dashboard.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+OURS = 'job=~"$job",instance=~"$instance"'
+RATE = "[$__rate_interval]"
+_WIDTH, _HEIGHT = 8, 7  # of 24 columns: three beside one another
+_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked, and the name of each line of the answer, from its labels."""
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture.
+
+    Attributes:
+        unit: Grafana's name of it: reqps, percentunit, s, Bps, bytes, short.
+        kind: timeseries, or stat for one number.
+        highest: the top of the scale where it is known, as 1 for a share.
+    """
+
+    title: str
+    about: str
+    unit: str
+    queries: tuple[Query, ...]
+    kind: str = "timeseries"
+    highest: float | None = None
+
+
+def _rate(metric: str, by: str = "", where: str = "") -> str:
+    return f"sum {f'by ({by}) ' if by else ''}(rate({metric}{{{OURS}{where}}}{RATE}))"
+
+
+def _quantiles(metric: str, where: str = "") -> tuple[Query, ...]:
+    buckets = _rate(f"{metric}_bucket", "le", where)
+    return tuple(
+        Query(f"histogram_quantile({share}, {buckets})", f"{share:.0%}")
+        for share in (0.5, 0.95, 0.99)
+    )
+
+
+def _or_none(expression: str) -> str:
+    """0 where nothing has been counted yet, so that no trouble is not "no data"."""
+    return f"({expression} or vector(0))"
+
+
+_ALL = _rate("headgate_requests_total")
+_FAILED = _or_none(_rate("headgate_requests_total", where=',status="5xx"'))
+_COUNTED = _rate("headgate_downloads_total", where=',outcome!~"client_gone|refused"')
+_COMPLETE = _rate("headgate_downloads_total", where=',outcome="complete"')
+_FROM_ORIGINS = _rate("headgate_origin_bytes_total")
+_TO_CLIENTS = _rate("headgate_sent_bytes_total")
+
+ROWS: dict[str, tuple[Panel, ...]] = {
+    "Clients": (
+        Panel(
+            "Requests",
+            "Ended requests by status class.",
+            "reqps",
+            (Query(_rate("headgate_requests_total", "status"), "{{status}}"),),
+        ),
+        Panel(
+            "Errors",
+            "Share of requests answered by a 5xx.",
+            "percentunit",
+            (Query(f"{_FAILED} / {_ALL}", "5xx"),),
+        ),
+        Panel(
+            "Protocols",
+            "Ended requests by version of HTTP.",
+            "reqps",
+            (Query(_rate("headgate_requests_total", "protocol"), "HTTP/{{protocol}}"),),
+        ),
+        Panel(
+            "Time to first byte",
+            "What Headgate and the origin take, for successful responses.",
+            "s",
+            _quantiles("headgate_time_to_first_byte_seconds", ',status="2xx"'),
+        ),
+        Panel(
+            "Duration",
+            "Whole responses; mostly how fast the clients' lines are.",
+            "s",
+            _quantiles("headgate_request_duration_seconds", ',status="2xx"'),
+        ),
+        Panel(
+            "Active downloads",
+            "Responses that are sending an object's bytes, by instance.",
+            "short",
+            (
+                Query(f"sum by (instance) (headgate_downloads_active{{{OURS}}})", "{{instance}}"),
+                Query(f"sum(headgate_requests_in_flight{{{OURS}}})", "all requests in flight"),
+            ),
+        ),
+        Panel(
+            "Success rate of downloads",
+            "Complete ones among all but those that the client broke off or had no right to.",
+            "percentunit",
+            (Query(f"{_COMPLETE} / {_COUNTED}", "complete"),),
+            kind="stat",
+            highest=1,
+        ),
+        Panel(
+            "Downloads by outcome",
+            "How they ended.",
+            "short",
+            (Query(_rate("headgate_downloads_total", "outcome"), "{{outcome}}"),),
+        ),
+        Panel(
+            "Limits of the proxy",
+            "What was lost on the way out: log lines and lines of live traces.",
+            "short",
+            (
+                Query(_rate("headgate_log_lines_dropped_total"), "log lines dropped"),
+                Query(_rate("headgate_trace_lines_dropped_total"), "trace lines dropped"),
+            ),
+        ),
+    ),
+    "Bytes": (
+        Panel(
+            "Throughput",
+            "Bytes of bodies to clients, and from origins.",
+            "Bps",
+            (Query(_TO_CLIENTS, "to clients"), Query(_FROM_ORIGINS, "from origins")),
+        ),
+        Panel(
+            "Amplification",
+            "Bytes read from origins for each byte to a client; below 1 where a cache helps.",
+            "short",
+            (Query(f"{_FROM_ORIGINS} / {_TO_CLIENTS}", "origin bytes per client byte"),),
+        ),
+        Panel(
+            "Verification",
+            "Bytes that were compared with the store's checksums, did not match, or could not be.",
+            "Bps",
+            (Query(_rate("headgate_verification_bytes_total", "result"), "{{result}}"),),
+        ),
+    ),
+    "Origins": (
+        Panel(
+            "Origin requests",
+            "By origin and what was asked.",
+            "reqps",
+            (
+                Query(
+                    _rate("headgate_origin_requests_total", "origin, operation"),
+                    "{{origin}} {{operation}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Origin errors",
+            "Requests that failed through the origin's fault.",
+            "reqps",
+            (Query(_rate("headgate_origin_errors_total", "origin, kind"), "{{origin}} {{kind}}"),),
+        ),
+        Panel(
+            "Origin answers after",
+            "Opening an object, 95 of 100, by origin.",
+            "s",
+            (
+                Query(
+                    "histogram_quantile(0.95, "
+                    + _rate("headgate_origin_open_seconds_bucket", "origin, le")
+                    + ")",
+                    "{{origin}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Retries",
+            "Requests asked again, bodies gone on with, and both given up.",
+            "reqps",
+            (Query(_rate("headgate_origin_retries_total", "origin, kind"), "{{origin}} {{kind}}"),),
+        ),
+        Panel(
+            "Origins that answer",
+            "1 where at least one instance reaches it.",
+            "short",
+            (Query(f"max by (origin) (headgate_origin_up{{{OURS}}})", "{{origin}}"),),
+            kind="stat",
+            highest=1,
+        ),
+    ),
+    "Workers": (
+        Panel(
+            "Workers",
+            "By state, and those that were lost.",
+            "short",
+            (
+                Query(f"sum by (state) (headgate_workers{{{OURS}}})", "{{state}}"),
+                Query(
+                    f"sum(increase(headgate_workers_lost_total{{{OURS}}}{RATE}))", "lost just now"
+                ),
+                Query(f"sum(headgate_workers_silent{{{OURS}}})", "silent"),
+            ),
+        ),
+        Panel(
+            "Processors",
+            "Each worker can use one.",
+            "percentunit",
+            (
+                Query(
+                    _rate("headgate_process_cpu_seconds_total", "instance, process"),
+                    "{{instance}} {{process}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Memory",
+            "Resident, by process.",
+            "bytes",
+            (
+                Query(
+                    "sum by (instance, process) "
+                    f"(headgate_process_resident_memory_bytes{{{OURS}}})",
+                    "{{instance}} {{process}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Event-loop lag",
+            "The longest in half a minute, and 99 of 100.",
+            "s",
+            (
+                Query(
+                    f"max by (instance) (headgate_event_loop_lag_max_seconds{{{OURS}}})",
+                    "longest {{instance}}",
+                ),
+                _quantiles("headgate_event_loop_lag_seconds")[2],
+            ),
+        ),
+        Panel(
+            "Garbage collection",
+            "Share of the time it took.",
+            "percentunit",
+            (Query(_rate("headgate_gc_pause_seconds_sum", "generation"), "{{generation}}"),),
+        ),
+        Panel(
+            "Descriptors",
+            "Share of those that are allowed.",
+            "percentunit",
+            (
+                Query(
+                    f"max by (instance) (headgate_process_open_descriptors{{{OURS}}}"
+                    f" / headgate_process_max_descriptors{{{OURS}}})",
+                    "{{instance}}",
+                ),
+            ),
+            highest=1,
+        ),
+        Panel(
+            "Versions",
+            "What runs.",
+            "short",
+            (
+                Query(
+                    f"count by (version, python) (headgate_build_info{{{OURS}}})",
+                    "{{version}} on {{python}}",
+                ),
+            ),
+            kind="stat",
+        ),
+        Panel(
+            "Configuration",
+            "How old the one in effect is, and loads that were refused.",
+            "s",
+            (
+                Query(
+                    "time() - min(headgate_configuration_last_success_timestamp_seconds"
+                    f"{{{OURS}}})",
+                    "age",
+                ),
+            ),
+            kind="stat",
+        ),
+    ),
+}
+
+
+def panels() -> Iterator[Panel]:
+    """All of them, top to bottom."""
+    for row in ROWS.values():
+        yield from row
+
+
+def dashboard() -> str:
+    """The JSON that Grafana (11 and newer) imports."""
+    whole = {
+        "title": "Headgate",
+        "uid": "headgate",
+        "tags": ["headgate"],
+        "schemaVersion": 39,
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": _variables()},
+        "annotations": {"list": [_reloads()]},
+        "panels": list(_placed()),
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _variables() -> list[dict[str, Any]]:
+    source = {"name": "datasource", "label": "Prometheus", "type": "datasource"}
+    return [
+        {**source, "query": "prometheus"},
+        _choice("job", "label_values(headgate_build_info, job)"),
+        _choice("instance", 'label_values(headgate_build_info{job=~"$job"}, instance)'),
+    ]
+
+
+def _choice(name: str, query: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "query",
+        "datasource": _DATASOURCE,
+        "definition": query,
+        "query": {"qryType": 1, "query": query, "refId": name},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+    }
+
+
+def _reloads() -> dict[str, Any]:
+    return {
+        "name": "Configuration loaded",
+        "datasource": _DATASOURCE,
+        "enable": True,
+        "iconColor": "blue",
+        "expr": f"changes(headgate_configuration_last_success_timestamp_seconds{{{OURS}}}[1m]) > 0",
+        "titleFormat": "Configuration loaded",
+    }
+
+
+def _placed() -> Iterator[dict[str, Any]]:
+    number, top = 1, 0
+    for title, row in ROWS.items():
+        place = {"h": 1, "w": 24, "x": 0, "y": top}
+        yield {"id": number, "type": "row", "title": title, "gridPos": place, "panels": []}
+        number, top = number + 1, top + 1
+        for index, panel in enumerate(row):
+            x, y = index % 3 * _WIDTH, top + index // 3 * _HEIGHT
+            yield _drawn(panel, number, {"h": _HEIGHT, "w": _WIDTH, "x": x, "y": y})
+            number += 1
+        top += -(-len(row) // 3) * _HEIGHT
+
+
+def _drawn(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
+    if panel.highest is not None:
+        defaults["max"] = panel.highest
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": _DATASOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "targets": [
+            {
+                "refId": "ABCDE"[index],
+                "datasource": _DATASOURCE,
+                "expr": query.expression,
+                "legendFormat": query.legend,
+            }
+            for index, query in enumerate(panel.queries)
+        ],
+    }
