@@ -1,8 +1,9 @@
-"""The command line: serve, check, config, samples.
+"""The command line: serve, check, config, verify, trace, samples.
 
-Exit codes: 0 when all is well; 1 when `check` found a fault, or Headgate could not start; 2 when
-the command or the configuration it was given can't be used; 130 when interrupted. What a command
-needs is imported when it runs, so that `check` loads no server.
+Exit codes: 0 when all is well; 1 when `check` found a fault, `verify` found damage or something it
+could not read, or Headgate could not start; 2 when the command or the configuration it was given
+can't be used; 130 when interrupted. What a command needs is imported when it runs, so that `check`
+loads no server.
 """
 
 from __future__ import annotations
@@ -30,6 +31,20 @@ _NO_FILE: Final = """\
 No configuration: there is neither ./headgate.toml nor /etc/headgate/headgate.toml.
 Name one with --config FILE. Of those that come with Headgate, config/local.toml serves a
 directory, config/s3.toml a bucket, and config/production.toml is the one to deploy from."""
+
+
+_ABOUT_VERIFY: Final = """\
+Reads objects to their end and compares them with the checksums their store keeps: of the
+whole, or of the parts they were uploaded in. Per object the result is one of
+
+  verified      the bytes are those the store promised
+  mismatch      they are not
+  unverifiable  there is nothing to check by: no checksum, or a composite one of unknown parts
+  failed        it could not be read
+
+With --deep each object that can be checked is read again in ranges, which are put together and
+compared too: what players and caches get. Exit code 0 if nothing was damaged and all could be
+read, 1 if not, 2 if the command or the configuration can't be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,6 +108,33 @@ def _config_lines(parsed: argparse.Namespace) -> Iterator[str]:
     return render(_loader(parsed)())
 
 
+def _trace(parsed: argparse.Namespace) -> int:
+    from proxy.admin.client import trace  # noqa: PLC0415  # as above
+
+    chosen = {"status": parsed.status, "path": parsed.path, "slower": parsed.slower}
+    trace(parsed.admin, _token(parsed), chosen, sys.stdout, as_json=parsed.json)
+    return OK
+
+
+def _token(parsed: argparse.Namespace) -> str | None:
+    """Never from the command line, which everyone on the machine can read."""
+    if parsed.token_file is None:
+        return os.environ.get("HEADGATE_ADMIN__TOKEN")
+    try:
+        return str(parsed.token_file.read_text(encoding="utf-8")).strip()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{parsed.token_file}: can't be read: {error}") from None
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    loaded = _loader(parsed)()
+
+    from proxy.verifying import Errand, verify  # noqa: PLC0415  # as above
+
+    errand = Errand(parsed.targets, parsed.origin, deep=parsed.deep, as_json=parsed.json)
+    return OK if verify(loaded.settings, errand) else FAILED
+
+
 def _samples(parsed: argparse.Namespace) -> int:
     from proxy.samples import make  # noqa: PLC0415  # as above
 
@@ -142,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"headgate {__version__}")
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="{serve,check,config,samples}"
+        title="commands", required=True, metavar="{serve,check,config,verify,trace,samples}"
     )
     _add_configured(commands, "serve", _serve, "serve until told to stop; SIGHUP reloads")
     _add_configured(commands, "check", _check, "say what is wrong with the configuration")
@@ -152,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument(
         "--schema", action="store_true", help="print the JSON Schema of the configuration"
     )
+    _add_trace(commands)
+    _add_verify(commands)
     samples = commands.add_parser("samples", help="make files to try Headgate with")
     samples.add_argument("directory", type=Path, metavar="DIR", help="where to make them")
     samples.set_defaults(run=_samples)
@@ -159,6 +203,52 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("control", type=int, help="descriptor of the socket to its supervisor")
     worker.set_defaults(run=_worker)
     return parser
+
+
+def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    what = "show the responses of a running Headgate as they end"
+    command = commands.add_parser("trace", help=what, description=f"{what.capitalize()}.")
+    command.add_argument(
+        "--admin",
+        default="http://127.0.0.1:9090",
+        metavar="URL",
+        help="the operator's door (default: %(default)s)",
+    )
+    command.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with its token (default: the variable HEADGATE_ADMIN__TOKEN)",
+    )
+    command.add_argument("--status", default="", metavar="S", help='only these: "404", "4xx,503"')
+    command.add_argument("--path", default="", metavar="P", help='only below: "/videos/**"')
+    command.add_argument(
+        "--slower", default="", metavar="T", help='only those that took as long: "250ms"'
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object per line")
+    command.set_defaults(run=_trace)
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _add_configured(
+        commands, "verify", _verify, "check objects against the checksums their store keeps"
+    )
+    verify.description = _ABOUT_VERIFY
+    verify.formatter_class = argparse.RawDescriptionHelpFormatter
+    verify.add_argument(
+        "targets",
+        nargs="+",
+        metavar="TARGET",
+        help="a key; a prefix, which ends in a slash (or is empty: all keys); or a URL or public "
+        "path of this configuration, which begins with a slash",
+    )
+    verify.add_argument(
+        "--origin", metavar="NAME", help="the origin whose keys are named, if there are several"
+    )
+    verify.add_argument(
+        "--deep", action="store_true", help="read each object a second time, in ranges"
+    )
+    verify.add_argument("--json", action="store_true", help="one JSON object per line")
 
 
 def _add_configured(

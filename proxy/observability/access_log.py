@@ -11,6 +11,8 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 
+from proxy.observability.masking import masked
+
 logger = logging.getLogger("headgate.access")
 
 # A longer target or detail says nothing more and fills disks.
@@ -72,7 +74,7 @@ def as_json(record: AccessRecord) -> dict[str, object]:
         "target": record.target.decode("latin-1")[:MAX_TEXT],
         "method": record.method[:32],
         "seconds": round(record.seconds, 6),
-        "detail": record.detail[:MAX_TEXT],
+        "detail": masked(record.detail[:MAX_TEXT]),
     }
     first = record.seconds_to_first_byte
     members["seconds_to_first_byte"] = None if first is None else round(first, 6)
@@ -87,4 +89,4 @@ def as_text(record: AccessRecord) -> str:
         f"{method} {target} {record.status or '-'} {record.sent} B"
         f" {record.seconds * 1000:.1f} ms {record.outcome} [{record.request_id}]"
     )
-    return f"{line} {json.dumps(record.detail[:MAX_TEXT])}" if record.detail else line
+    return f"{line} {json.dumps(masked(record.detail[:MAX_TEXT]))}" if record.detail else line

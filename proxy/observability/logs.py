@@ -20,6 +20,7 @@ from logging.handlers import QueueHandler
 from typing import Literal, TextIO
 
 from proxy.observability.access_log import AccessRecord, as_json, as_text
+from proxy.observability.masking import masked
 
 # About 4 MiB of records; at 10,000 lines a second, the sink may hang for a second.
 QUEUE_LENGTH = 10_000
@@ -154,9 +155,9 @@ class JSONFormatter(logging.Formatter):
         if isinstance(access, AccessRecord):
             members |= as_json(access)
         else:
-            members["message"] = record.getMessage()
+            members["message"] = masked(record.getMessage())
         if record.exc_info:
-            members["traceback"] = self.formatException(record.exc_info)
+            members["traceback"] = masked(self.formatException(record.exc_info))
         return json.dumps(members)
 
 
@@ -169,7 +170,9 @@ class TextFormatter(logging.Formatter):
         if isinstance(access, AccessRecord):
             said = as_text(access)
         else:
-            said = _printable(record.getMessage())
+            said = _printable(masked(record.getMessage()))
         mark = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         line = f"{self.formatTime(record, '%H:%M:%S')} {mark}{said}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        return f"{line}\n{_printable(masked(self.formatException(record.exc_info)))}"
