@@ -140,6 +140,14 @@ def configuration(root: Path, rule: str) -> str:
     """
 
 
+def slow_client() -> httpx.Client:
+    """A client whose kernel takes little by itself, so that a download stays in flight."""
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)]
+    return httpx.Client(
+        transport=httpx.HTTPTransport(socket_options=small), timeout=30, trust_env=False
+    )
+
+
 def wait_for_rule(program: Headgate, rule: str) -> None:
     deadline = time.monotonic() + 30
     while httpx.get(f"{program.url}/small", trust_env=False).headers["cache-control"] != rule:
@@ -156,7 +164,7 @@ def test_a_reload_serves_the_new_configuration_and_drops_no_byte(tmp_path: Path)
     with Headgate(configuration(root, "max-age=1")) as program:
         wait_for_rule(program, "max-age=1")
         whole = hashlib.sha256()
-        with httpx.stream("GET", f"{program.url}/large", trust_env=False, timeout=30) as download:
+        with slow_client() as client, client.stream("GET", f"{program.url}/large") as download:
             pieces = download.iter_raw(MIB)
             whole.update(next(pieces))
             program.rewrite(configuration(root, "max-age=2"))
@@ -183,8 +191,7 @@ def test_requests_all_through_reloads_are_all_answered(tmp_path: Path) -> None:
     root.mkdir()
     (root / "small").write_bytes(b"small")
     with Headgate(configuration(root, "max-age=1")) as program:
-        [client] = [httpx.Client(trust_env=False)]
-        with client:
+        with httpx.Client(trust_env=False) as client:
             for number in range(2, 5):
                 program.rewrite(configuration(root, f"max-age={number}"))
                 os.kill(program.pid, signal.SIGHUP)
@@ -208,7 +215,7 @@ def test_a_stop_lets_downloads_end_or_says_what_it_cut(tmp_path: Path, grace: st
     config = configuration(root, "x").replace("[admin]", f'graceful_timeout = "{grace}"\n[admin]')
     with Headgate(config) as program:
         got = bytearray()
-        with httpx.stream("GET", f"{program.url}/large", trust_env=False, timeout=30) as download:
+        with slow_client() as client, client.stream("GET", f"{program.url}/large") as download:
             pieces = download.iter_raw(MIB)
             got += next(pieces)
             os.kill(program.pid, signal.SIGTERM)
