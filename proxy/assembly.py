@@ -310,6 +310,8 @@ def plan_of(settings: Settings) -> ServingPlan:
         graceful_timeout=server.graceful_timeout,
         keep_alive_timeout=server.keep_alive_timeout,
         max_header_size=server.max_header_size,
+        max_connections=server.max_connections,
+        max_connections_per_address=server.max_connections_per_address,
         admin_bind=settings.admin.bind or None,
     )
 

@@ -94,6 +94,14 @@ class Server(Table):
     max_header_size: Annotated[Size, Field(ge=1 * KIB, le=1024 * KIB)] = 16 * KIB
     """Most bytes that the head of a request may have."""
 
+    max_connections: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    """Most connections of one worker; more are refused. 0: a third of its file descriptors,
+    which bounds any other number too."""
+
+    max_connections_per_address: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    """Most connections of one worker with one IPv4 address or one IPv6 /64. 0: no such limit.
+    Leave it so behind a load balancer, which has all connections."""
+
     tls: Tls | None = None
     """Left out: no TLS."""
 

@@ -7,10 +7,14 @@ in their TLS handshake, and when descriptors run out it goes deaf for a second w
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
 import socket
 import ssl
 
+from proxy.server.admission import party_of
+from proxy.server.descriptors import Spare
 from proxy.server.seat import Protocols, Seat
 from proxy.server.state import ServerState
 
@@ -24,6 +28,19 @@ _AT_ONCE = 64
 HANDSHAKE_TIMEOUT = 10.0
 # Seconds to wait for the client's close_notify; it owes us none.
 _TLS_SHUTDOWN_TIMEOUT = 2.0
+# What the kernel may hold of a connection beyond what is on the wire; see decision 0004.
+_UNSENT = 128 * 1024
+# A refused client is given this long (seconds) to read why; so many at once, the others none.
+_EXPLAINED_FOR, _MOST_EXPLAINED = 1.0, 64
+# Seconds without accepting, when there is not even a descriptor to refuse with.
+_DEAF = 0.1
+# Seconds between two lines of log about refused connections.
+_LOG_EVERY = 60.0
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 class Acceptor:
@@ -40,8 +57,15 @@ class Acceptor:
         self._protocols = protocols
         self._listener = listener
         self._tls = tls
+        self._spare = Spare()
+        self._explained: set[socket.socket] = set()
+        self._refused, self._logged = 0, -math.inf
         self._loop = asyncio.get_running_loop()
         listener.setblocking(False)
+        if listener.family != socket.AF_UNIX:  # what is accepted inherits both
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         listener.listen(_BACKLOG)
         self._loop.add_reader(listener, self._accept_some)
 
@@ -51,30 +75,42 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
             while self._accept_some() == _AT_ONCE:
                 pass
+            self._loop.remove_reader(self._listener)
             self._listener.close()
+            self._spare.close()
 
     def _accept_some(self) -> int:
         """Accepts what is there, up to a bound; returns how many."""
         for count in range(_AT_ONCE):
             try:
-                accepted, _ = self._listener.accept()
+                accepted, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 return count
             except ConnectionError:
                 continue  # gone before it was accepted
-            except OSError:
-                logger.exception("a connection could not be accepted")
-                return count
-            self._state.spawn(self._begin(accepted))
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                if not self._refuse_with_spare():
+                    self._be_deaf()
+                    return count
+            else:
+                self._take(accepted, address)
         return _AT_ONCE
 
-    async def _begin(self, accepted: socket.socket) -> None:
+    def _take(self, accepted: socket.socket, address: object) -> None:
+        party = party_of(str(address[0])) if isinstance(address, tuple) else ""
+        if self._state.admission.admit(party):
+            self._state.spawn(self._begin(accepted, party))
+        else:
+            self._refuse(accepted)
+
+    async def _begin(self, accepted: socket.socket, party: str) -> None:
         secure = self._tls is not None
+        seat = Seat(self._state, self._protocols, party)
         try:
-            if accepted.family != socket.AF_UNIX:
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
-                lambda: Seat(self._state, self._protocols),
+                lambda: seat,
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT if secure else None,
@@ -82,3 +118,57 @@ class Acceptor:
             )
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and a timeout are such errors
             accepted.close()
+            if not seat.entered:
+                self._state.admission.dismiss(party)
+
+    # --- refusing ---------------------------------------------------------------------------
+
+    def _refuse(self, accepted: socket.socket) -> None:
+        """Says why, in clear, and closes; with TLS it closes only."""
+        self._note_refusal("the limit of connections is reached")
+        explain = self._tls is None and len(self._explained) < _MOST_EXPLAINED
+        try:
+            if explain:
+                accepted.setblocking(False)
+                accepted.send(_REFUSAL)
+                accepted.shutdown(socket.SHUT_WR)
+        except OSError:
+            explain = False  # it has left already
+        if explain:
+            self._explained.add(accepted)
+            self._loop.call_later(_EXPLAINED_FOR, self._forget, accepted)
+        else:
+            accepted.close()
+
+    def _forget(self, accepted: socket.socket) -> None:
+        self._explained.discard(accepted)
+        accepted.close()
+
+    def _refuse_with_spare(self) -> bool:
+        """Takes a connection only to close it, with the descriptor that was kept for that."""
+        if not self._spare.give():
+            return False
+        try:
+            self._listener.accept()[0].close()
+        except OSError:
+            pass
+        self._spare.take()
+        self._note_refusal("there are no descriptors left")
+        return True
+
+    def _be_deaf(self) -> None:
+        """Leaves the queue to the kernel for a moment, rather than ask again at once."""
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(_DEAF, self._listen_again)
+
+    def _listen_again(self) -> None:
+        self._spare.take()
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener, self._accept_some)
+
+    def _note_refusal(self, why: str) -> None:
+        self._refused += 1
+        now = self._loop.time()
+        if now - self._logged >= _LOG_EVERY:
+            logger.warning("%d connections refused: %s", self._refused, why)
+            self._refused, self._logged = 0, now

@@ -42,6 +42,8 @@ class ServingPlan:
         graceful_timeout: how long responses in flight may go on when it stops.
         keep_alive_timeout: how long a connection may be idle.
         max_header_size: the size of a request head, beyond which it is refused with 431.
+        max_connections: of one worker, 0 for as many as its descriptors allow.
+        max_connections_per_address: of one worker, 0 for no limit.
         admin_bind: where the operator's door is; None without.
         admin: what the operator's door is made from; not looked at here.
     """
@@ -53,6 +55,8 @@ class ServingPlan:
     graceful_timeout: float = 30.0
     keep_alive_timeout: float = 5.0
     max_header_size: int = 16 * 1024
+    max_connections: int = 0
+    max_connections_per_address: int = 0
     admin_bind: str | None = None
     admin: object = None
 
@@ -152,7 +156,12 @@ class Crew:
         self, clear: Sequence[socket.socket], secure: Sequence[socket.socket]
     ) -> dict[str, Any]:
         plan, tls = self.plan, self.plan.tls
-        limits = Limits(plan.keep_alive_timeout, plan.max_header_size)
+        limits = Limits(
+            keep_alive_timeout=plan.keep_alive_timeout,
+            max_header_size=plan.max_header_size,
+            max_connections=plan.max_connections,
+            max_connections_per_address=plan.max_connections_per_address,
+        )
         return {
             "clear": [one.fileno() for one in clear],
             "secure": [one.fileno() for one in secure],

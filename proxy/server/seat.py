@@ -17,6 +17,8 @@ from proxy.server.state import ClientProtocol, MakeProtocol, Peer, ServerState
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 # Seconds for the first bytes that tell the protocol apart; the head that follows has its own.
 FIRST_BYTES_TIMEOUT = 10.0
+# Seconds during a drain, in which a request that is on its way arrives.
+LAST_MOMENT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,10 @@ class Protocols:
 class Seat(ClientProtocol):
     """A connection of which it is not yet known what it speaks."""
 
-    def __init__(self, state: ServerState, protocols: Protocols) -> None:
+    def __init__(self, state: ServerState, protocols: Protocols, party: str) -> None:
         super().__init__(state, Peer())
+        self.party = party
+        self.entered = False
         self._protocols = protocols
         self._first = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -39,14 +43,20 @@ class Seat(ClientProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hands a TLS connection over at once, and waits for the first bytes of one in clear."""
         super().connection_made(transport)
+        self.entered = True
         self.peer = peer_of(self.transport)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None:
             http2 = tls.selected_alpn_protocol() == "h2"
             self._hand_over(self._protocols.http2 if http2 else self._protocols.http1)
         else:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(FIRST_BYTES_TIMEOUT, self.transport.abort)
+            self._wait(LAST_MOMENT if self.state.draining else FIRST_BYTES_TIMEOUT)
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Decides as soon as the bytes can, or can't, be the preface."""
@@ -57,10 +67,11 @@ class Seat(ClientProtocol):
             self._hand_over(self._protocols.http1)
 
     def _hand_over(self, make: MakeProtocol) -> None:
-        self._forget()
         protocol = make(self.state, self.peer)
+        protocol.party, self.party = self.party, None
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
+        self._forget()
         if self.state.draining:
             protocol.begin_drain()
         if self._first:
@@ -77,8 +88,8 @@ class Seat(ClientProtocol):
         self._forget()
 
     def begin_drain(self) -> None:
-        """Waits for the first request as long as for any: it may be on its way."""
-        self._hand_over(self._protocols.http1)
+        """Waits a moment for the first request: it may be on its way."""
+        self._wait(LAST_MOMENT)
 
     def cut(self) -> None:
         """Nothing runs."""

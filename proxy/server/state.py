@@ -13,10 +13,17 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
+from proxy.server.admission import Admission
+from proxy.server.descriptors import most_connections
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What connections may take. Times in seconds, sizes in bytes; 0 connections: no limit."""
+    """What connections may take. Times in seconds, sizes in bytes.
+
+    `max_connections` 0: as many as the descriptors of the process allow, which bounds any other
+    number too; `max_connections_per_address` 0: no limit.
+    """
 
     keep_alive_timeout: float = 5.0
     max_header_size: int = 16 * 1024
@@ -53,6 +60,7 @@ class ServerState:
     """The app, the limits, and what is open. One for each `Serving`.
 
     Attributes:
+        admission: counts connections, from the accept on.
         draining: whether connections should take no more requests than are on their way.
         connections: those that are open.
     """
@@ -62,6 +70,8 @@ class ServerState:
         self.limits = limits
         self.tally = Tally()
         self.draining = False
+        most = most_connections(limits.max_connections)
+        self.admission = Admission(most, limits.max_connections_per_address)
         self.connections: set[ClientProtocol] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._less = asyncio.Event()
@@ -83,8 +93,11 @@ class ServerState:
 
     def leave(self, connection: ClientProtocol) -> None:
         """A connection is closed. Safe twice."""
-        self.connections.discard(connection)
-        self._less.set()
+        if connection in self.connections:
+            self.connections.remove(connection)
+            if connection.party is not None:
+                self.admission.dismiss(connection.party)
+            self._less.set()
 
     async def empty(self) -> None:
         """Waits until no connection is open and no task runs."""
@@ -103,11 +116,15 @@ class ClientProtocol(asyncio.Protocol):
 
     `connection_made` enters it in the state and `connection_lost` takes it out; a subclass that
     has more to do calls these too.
+
+    Attributes:
+        party: whom it is counted for in the admission; None when another object is counted.
     """
 
     def __init__(self, state: ServerState, peer: Peer) -> None:
         self.state = state
         self.peer = peer
+        self.party: str | None = None
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -22,6 +22,7 @@ from proxy.errors import ConfigurationError, StartError
 from proxy.observability.fleet import Operation
 from proxy.server.asking import Answering
 from proxy.server.control import Channel, Message
+from proxy.server.descriptors import raise_limit
 from proxy.server.serving import Limits, Serving
 from proxy.server.tls import TLSFiles, make_context
 
@@ -61,6 +62,7 @@ def run_worker(control: int, build: Callable[[bytes], WorkerApp]) -> int:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's business
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise_limit()
     end = socket.socket(fileno=control)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Worker(build).run(end))
