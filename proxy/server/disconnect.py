@@ -32,14 +32,22 @@ class UntilDisconnect:
         self._watcher = asyncio.create_task(self._watch())
         return self
 
+    def end(self) -> None:
+        """Stops watching, before the last of a response is sent.
+
+        From then on servers say "disconnect" because nothing more is to come (ASGI), and a client
+        that has everything may leave at once. What is left to go wrong, `send` tells by itself.
+        """
+        if self._watcher is not None:
+            self._watcher.cancel()
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self.end()
         if self._gone and self._task is not None:
             remaining = self._task.uncancel()
             if kind is asyncio.CancelledError and not remaining:

@@ -69,13 +69,11 @@ async def send_plan(
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    try:
-        async with UntilDisconnect(receive), aclosing(_buffers(plan.parts, opened)) as buffers:
-            async for buffer in buffers:
-                await sender.body(buffer)
-    except ClientGone:
-        if not progress.complete:  # or else it left because it has everything
-            raise
+    async with UntilDisconnect(receive) as watch, aclosing(_buffers(plan.parts, opened)) as buffers:
+        async for buffer in buffers:
+            if sender.is_last(buffer):
+                watch.end()
+            await sender.body(buffer)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
@@ -97,6 +95,10 @@ class _Sender:
         self._progress, self._stall_timeout = progress, stall_timeout
         self._left = plan.length
         self._turn = 0
+
+    def is_last(self, buffer: bytes) -> bool:
+        """Whether nothing is left to send after this buffer."""
+        return self._left <= len(buffer)
 
     async def body(self, buffer: bytes) -> None:
         """Sends one buffer, after the head if it is the first; the last one ends the message."""
