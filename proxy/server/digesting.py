@@ -183,7 +183,8 @@ class _Wish:
 def _wish(fields: Mapping[str, str], plan: Plan, subject: Subject) -> _Wish:
     content = wanted_of(read_wishes(fields.get("want-content-digest")))
     whole = wanted_of(read_wishes(fields.get("want-repr-digest")))
-    is_object = plan.status == 200 and plan.parts == _whole(subject.size)
+    # A 206 may be of all there is, too.
+    is_object = plan.status in (200, 206) and plan.parts == _whole(subject.size)
     is_page = bool(plan.parts) and _is_literal(plan)
     # Of a whole object the content is the representation.
     same = next((one for one in content if is_object and one in subject.known), None)

@@ -160,6 +160,13 @@ async def test_a_coding_has_a_digest_of_its_own(client: Trailing) -> None:
     assert (await client.head("/hello"))["repr-digest"] == HELLO_256
 
 
+async def test_equal_tags_of_two_files_do_not_mix_their_digests(digester: Digester) -> None:
+    origin = MemoryOrigin({"a": stored(b"plain", "1"), "a.br": stored(b"coded", "1")})
+    client = Trailing(digester, origin)
+    await client.get("/a", accept_encoding="br", want_repr_digest="sha-256=1")
+    assert "repr-digest" not in await client.get("/a")
+
+
 # --- Content-Digest -----------------------------------------------------------------------------
 
 
@@ -245,6 +252,28 @@ async def test_a_small_body_is_hashed_before_its_head_and_remembered(client: Tra
     assert (await client.get("/small", range="bytes=1-2"))["repr-digest"] == HELLO_256
     assert (await client.head("/small"))["repr-digest"] == HELLO_256
     assert (await client.get("/small", if_none_match="*"))["repr-digest"] == HELLO_256
+
+
+async def test_a_range_of_everything_is_the_whole(client: Trailing) -> None:
+    reply = await client.get("/small", range="bytes=0-", **WANTED)
+    assert (reply.status, reply["content-digest"], reply["repr-digest"]) == (
+        206,
+        HELLO_256,
+        HELLO_256,
+    )
+    assert (await client.head("/small"))["repr-digest"] == HELLO_256
+
+
+async def test_a_failed_condition_on_an_empty_object_tells_nothing_of_it(
+    client: Trailing,
+) -> None:
+    reply = await client.head("/empty", if_match='"other"', **WANTED)
+    assert (reply.status, "repr-digest" in reply) == (412, False)
+
+
+async def test_an_empty_object_has_one_too(client: Trailing) -> None:
+    reply = await client.get("/empty", **WANTED)
+    assert reply["content-digest"] == reply["repr-digest"] == EMPTY_256
 
 
 async def test_a_large_body_is_hashed_as_it_passes(client: Trailing) -> None:
