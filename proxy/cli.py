@@ -85,8 +85,12 @@ def _worker(parsed: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    _loader(parsed)()
-    return OK
+    loaded = _loader(parsed)()
+    if not parsed.production:
+        return OK
+    from proxy.production.check import report  # noqa: PLC0415  # it loads the origins
+
+    return OK if report(loaded, sys.stdout) else FAILED
 
 
 def _config(parsed: argparse.Namespace) -> int:
@@ -187,7 +191,12 @@ def _parser() -> argparse.ArgumentParser:
         title="commands", required=True, metavar="{serve,check,config,verify,trace,samples}"
     )
     _add_configured(commands, "serve", _serve, "serve until told to stop; SIGHUP reloads")
-    _add_configured(commands, "check", _check, "say what is wrong with the configuration")
+    check = _add_configured(commands, "check", _check, "say what is wrong with the configuration")
+    check.add_argument(
+        "--production",
+        action="store_true",
+        help="look at the machine, certificates, origins and exposure too; 1 if anything fails",
+    )
     config = _add_configured(
         commands, "config", _config, "print the configuration and where each value came from"
     )
