@@ -37,7 +37,7 @@ async def http1(port: int, request: bytes, seconds: float = 10) -> bytes:
 
 async def get(port: int, path: str, seconds: float = 30) -> bytes:
     """The body of a GET on a connection of its own; raises on anything but a complete 200."""
-    request = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = await http1(port, request.encode(), seconds)
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")

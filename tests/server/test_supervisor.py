@@ -146,7 +146,7 @@ async def test_downloads_end_whole_before_it_stops(tmp_path: Path) -> None:
             await client.read_some()
             toy.signal(signal.SIGTERM)
             await until_refused(toy.port)
-            request = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+            request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
             state = await talk.http1(toy.admin_port, request)
             assert state.startswith(b"HTTP/1.1 503")
             assert b'"draining":true' in state
@@ -393,7 +393,7 @@ async def test_the_operators_door_moves_with_a_reload(tmp_path: Path) -> None:
         await toy.said_in_log("the new configuration is in effect")
         await until_refused(toy.admin_port)
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "a"))
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
         writer.close()
 
