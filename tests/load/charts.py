@@ -36,8 +36,16 @@ def lines(title: str, unit: str, data: Sequence[tuple[int, Series]]) -> str:
     return _frame(title, unit, top, [*drawn, *labels])
 
 
-def bars(title: str, unit: str, groups: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> str:
-    """Groups of bars, each with its label and (place of the run, value)."""
+def bars(
+    title: str,
+    unit: str,
+    groups: Sequence[tuple[str, Sequence[tuple[int, float]]]],
+    legend: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Groups of bars, each with its label and (place of the run, value).
+
+    `legend` has colours and names, for a chart that stands alone.
+    """
     values = [value for _, members in groups for _, value in members]
     if not values:
         return ""
@@ -53,20 +61,38 @@ def bars(title: str, unit: str, groups: Sequence[tuple[str, Sequence[tuple[int, 
                 f'height="{HEIGHT - _BOTTOM - y:.1f}" fill="{colour(place)}"/>'
             )
         drawn.append(_text(start + room * 0.4, HEIGHT - 8, label))
-    return _frame(title, unit, top, drawn)
+    return _frame(title, unit, top, drawn, legend)
 
 
-def _frame(title: str, unit: str, top: float, drawn: Sequence[str]) -> str:
+def _frame(
+    title: str,
+    unit: str,
+    top: float,
+    drawn: Sequence[str],
+    legend: Sequence[tuple[str, str]] = (),
+) -> str:
     grid = []
     for share in (0, 0.5, 1):
         y = _y(share)
         grid.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#ccc"/>')
         grid.append(_text(_LEFT - 6, y + 4, f"{top * share:g}", "end"))
     head = _text(_LEFT, 16, f"{title}, {unit}", "start", bold=True)
+    height = HEIGHT + 18 * ((len(legend) + 2) // 3)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{head}{''.join(grid)}{''.join(drawn)}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
+        f' font-family="system-ui, sans-serif" font-size="11" aria-label="{escape(title)}">'
+        f"{head}{''.join(grid)}{''.join(drawn)}{_legend(legend)}</svg>"
     )
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Three in a row, below the chart."""
+    drawn = []
+    for number, (fill, name) in enumerate(entries):
+        x, y = _LEFT + number % 3 * 165, HEIGHT + 12 + number // 3 * 18
+        drawn.append(f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{fill}"/>')
+        drawn.append(_text(x + 15, y, name, "start"))
+    return "".join(drawn)
 
 
 def _text(x: float, y: float, words: str, anchor: str = "middle", *, bold: bool = False) -> str:

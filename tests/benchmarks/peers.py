@@ -1,0 +1,227 @@
+"""Headgate beside what else one could use, in one run: `just bench`.
+
+    just bench                         three rounds of a second each, about five minutes
+    just bench --rounds 7 --seconds 3  for figures to keep, on a quiet machine
+    just bench --only "S3, 1 KiB"      rows whose title begins so
+    just bench --write                 also puts the tables and plots into docs/
+
+All servers are up for the whole run and are asked in turn, so that a drift of the machine meets
+them alike. Each has one worker on one processor; what asks, and the store, are on another. The
+first round warms caches and connections and is not counted; in it every server has to give the
+very bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.benchmarks import behaviour, tables
+from tests.benchmarks.contestants import Contestant, Ground, all_started
+from tests.benchmarks.processes import started_on, usage
+from tests.benchmarks.rows import KIB, MIB, RANGES_SCRIPT, ROWS, SIZES, Row
+from tests.benchmarks.tools import Failed
+from tests.faults.control import Faults
+from tests.load import data, machine
+from tests.load.target import make_certificate
+from tests.servers.process import program
+from tests.servers.s3 import SeaweedFS
+
+RESULTS = Path(".local/bench")
+_CORRUPT = {f"corrupt/{n}.bin": 200 * KIB + n for n in range(20)}
+_READERS = 1000
+VERSIONS = {
+    "nginx": ("sh", "-c", "nginx -v 2>&1"),
+    "Varnish": ("sh", "-c", "varnishd -V 2>&1"),
+    "Caddy": (program("caddy"), "version"),
+    "rclone": (program("rclone"), "version"),
+    "wrk": ("sh", "-c", "wrk -v 2>&1"),
+    "h2load": ("h2load", "--version"),
+}
+
+
+@dataclass
+class Cell:
+    """What one contestant did in one row: a value a round, and processor time per unit of work."""
+
+    values: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    failed: str = ""
+
+
+Measured = dict[str, dict[str, Cell]]
+
+
+def main(given: list[str] | None = None) -> int:
+    """Measures, prints the tables, and keeps all figures in .local/bench/."""
+    arguments = _read(given)
+    share = machine.share()
+    result: dict[str, Any] = {"machine": machine.facts(), "arguments": vars(arguments)}
+    result["versions"] = {name: _version(*command) for name, command in VERSIONS.items()}
+    with started_on(share.generator), _ground() as (ground, work):
+        with all_started(ground, share.server) as contestants:
+            rows = [row for row in ROWS if row.title.startswith(arguments.only)]
+            measured = _rounds(rows, contestants, work, arguments)
+            result["rows"] = {
+                title: {name: asdict(cell) for name, cell in cells.items()}
+                for title, cells in measured.items()
+            }
+            if not arguments.only:
+                result["slow"] = _slow(contestants)
+        if not arguments.only:
+            result["corrupt"] = _corrupt(ground, share.server)
+    result["load_average_after"] = os.getloadavg()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    kept = RESULTS / f"peers-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    kept.write_text(json.dumps(result, indent=1))
+    print(tables.document(result))
+    print(f"\nkept in {kept}", file=sys.stderr)
+    if arguments.write:
+        tables.write(result, Path("docs"))
+    failed = [title for title, row in measured.items() if any(c.failed for c in row.values())]
+    return 1 if failed else 0
+
+
+def _version(*command: str) -> str:
+    """The first number in dots that a program says of itself."""
+    found = re.search(r"\d+(\.\d+)+", machine.said(*command))
+    return found[0] if found else "?"
+
+
+def _read(given: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="just bench", description="Headgate and its peers.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=1, help="of each measurement")
+    parser.add_argument("--only", default="", help="how the titles of the rows begin")
+    parser.add_argument("--write", action="store_true", help="tables and plots into docs/")
+    return parser.parse_args(given)
+
+
+@contextmanager
+def _ground() -> Iterator[tuple[Ground, Path]]:
+    """The files and objects, alike in both places, and a directory for scripts and keys."""
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-bench-")))
+        files = work / "files"
+        store = stack.enter_context(SeaweedFS())
+        _let_everybody_read(store)
+        for name, size in (SIZES | _CORRUPT).items():
+            _put(store, files / name, name, size)
+        manifest = data.make(Path(".local/load/data"))
+        (files / "load").symlink_to((manifest.parent / "objects").resolve())
+        make_certificate(work)
+        (work / "ranges.lua").write_text(RANGES_SCRIPT)
+        yield Ground(files, store, work, store.endpoint), work
+
+
+def _let_everybody_read(store: SeaweedFS) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{store.bucket}/*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    store.uploads.client.put_bucket_policy(Bucket=store.bucket, Policy=policy)
+
+
+def _put(store: SeaweedFS, path: Path, name: str, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.writelines(data.body(name, size))
+    if size <= 16 * MIB:
+        store.uploads.put(store.bucket, name, path.read_bytes(), checksum="crc32")
+        return
+    with path.open("rb") as file:
+        store.uploads.put_multipart(store.bucket, name, iter(lambda: file.read(16 * MIB), b""))
+
+
+def _rounds(
+    rows: list[Row], contestants: list[Contestant], work: Path, arguments: argparse.Namespace
+) -> Measured:
+    measured: Measured = {
+        row.title: {one.name: Cell() for one in contestants if row.url(one)} for row in rows
+    }
+    for number in range(arguments.rounds + 1):
+        for row in rows:
+            for contestant in contestants:
+                cell = measured[row.title].get(contestant.name)
+                if cell is not None and not cell.failed:
+                    _measure(row, contestant, cell, work, arguments.seconds, warm=number == 0)
+        print(f"round {number} of {arguments.rounds}", file=sys.stderr, flush=True)
+    return measured
+
+
+def _measure(
+    row: Row, contestant: Contestant, cell: Cell, work: Path, seconds: int, *, warm: bool
+) -> None:
+    url = row.url(contestant)
+    assert url is not None
+    try:
+        if warm and row.way != "directory_tls" and SIZES[row.name] <= 64 * MIB:
+            _check(url, row.name)
+        before = usage(contestant.pid()).cpu
+        asked = row.ask(url, seconds, work)
+        cost = (usage(contestant.pid()).cpu - before) / row.work(asked)
+    except (Failed, OSError, ZeroDivisionError) as fault:
+        cell.failed = str(fault)[:500]
+        print(f"{row.title}, {contestant.name}: {cell.failed}", file=sys.stderr, flush=True)
+        return
+    if not warm:
+        cell.values.append(row.value(asked))
+        cell.costs.append(cost)
+
+
+def _check(url: str, name: str) -> None:
+    """The object as it is, or `Failed`: who serves other bytes need not be fast."""
+    expected = hashlib.sha256(b"".join(data.body(name, SIZES[name]))).digest()
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        if hashlib.sha256(answer.read()).digest() != expected:
+            raise Failed(f"{url}: other bytes")
+
+
+def _slow(contestants: list[Contestant]) -> dict[str, Any]:
+    """Slow readers of the directory, once for each who serves one."""
+    manifest = Path(".local/load/data/manifest.json")
+    found: dict[str, Any] = {}
+    for one in contestants:
+        if one.directory is None:
+            continue
+        base = one.directory + "load/"
+        try:
+            found[one.name] = asdict(
+                behaviour.slow_readers(one, base, manifest, readers=_READERS, seconds=12)
+            )
+        except RuntimeError as fault:
+            found[one.name] = {"failed": str(fault)[:500]}
+        print(f"slow readers: {one.name}", file=sys.stderr, flush=True)
+    return found
+
+
+def _corrupt(ground: Ground, cpus: frozenset[int]) -> dict[str, Any]:
+    """Downloads from a store one of whose bytes is turned on the way, through new servers."""
+    sound = {name: b"".join(data.body(name, size)) for name, size in _CORRUPT.items()}
+    with Faults(ground.store) as faults:
+        before = Ground(ground.files, ground.store, ground.keys, faults.endpoint)
+        with all_started(before, cpus) as contestants:
+            return {
+                one.name: asdict(behaviour.corrupt_origin(one.store, faults, sound))
+                for one in contestants
+                if one.store is not None
+            }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The result of `just bench` as text: Markdown for docs/benchmarks.md, and its plots. Pure but for
+`write`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.rows import ROWS
+from tests.load.charts import bars, colour
+
+KIB = 1024
+_UNITS = {row.title: row.unit for row in ROWS}
+BEGIN, END = "<!-- begin: just bench --write -->", "<!-- end: just bench --write -->"
+# Who the others are measured by: the one that answers the same question in the same way.
+_MEASURE = {"S3": "nginx, passing on"}
+
+
+def document(result: dict[str, Any]) -> str:
+    """All tables, with what they were made on."""
+    parts = [_made_on(result), _table(result["rows"])]
+    if "slow" in result:
+        parts.append(_slow(result["slow"]))
+    if "corrupt" in result:
+        parts.append(_corrupt(result["corrupt"]))
+    return "\n\n".join(parts)
+
+
+def _made_on(result: dict[str, Any]) -> str:
+    facts, arguments = result["machine"], result["arguments"]
+    versions = ", ".join(f"{name} {one}" for name, one in result["versions"].items())
+    before, after = facts["load_average"][0], result["load_average_after"][0]
+    return (
+        f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Linux"
+        f" {facts['kernel']}, Python {facts['python']}; {versions}; Headgate at {facts['commit']}."
+        f" {arguments['rounds']} rounds of {arguments['seconds']} s. Load average of the machine"
+        f" when it began {before:.1f}, when it ended {after:.1f}."
+    )
+
+
+def ratios(cells: dict[str, Any], title: str) -> dict[str, float]:
+    """Each contestant's median beside the measure's; without it, none."""
+    measure = cells.get(_MEASURE.get(title.split(",", maxsplit=1)[0], "nginx"), {"values": []})[
+        "values"
+    ]
+    if not measure:
+        return {}
+    return {
+        name: median(cell["values"]) / median(measure)
+        for name, cell in cells.items()
+        if cell["values"]
+    }
+
+
+def _table(rows: dict[str, Any]) -> str:
+    lines = ["| what | server | median | spread | of nginx | processor time |", "|" + " --- |" * 6]
+    for title, cells in rows.items():
+        unit = _UNITS[title]
+        beside = ratios(cells, title)
+        for name, cell in cells.items():
+            if not cell["values"]:
+                lines.append(f"| {title} | {name} | failed | | | |")
+                continue
+            values = cell["values"]
+            spread = f"{min(values):,.0f} to {max(values):,.0f}"
+            ratio = f"{beside[name]:.2f}" if name in beside else ""
+            strong = "**" if name == "Headgate" else ""
+            cost = _cost(unit, median(cell["costs"]))
+            lines.append(
+                f"| {title} | {strong}{name}{strong} | {median(values):,.0f} {unit}"
+                f" | {spread} | {ratio} | {cost} |"
+            )
+    return "\n".join(lines)
+
+
+def _cost(unit: str, seconds: float) -> str:
+    """Seconds per thousand requests or per GB (rows.Row.work), as they are read best."""
+    return f"{seconds * 1000:,.0f} µs each" if unit == "req/s" else f"{seconds:.2f} s/GB"
+
+
+def _slow(found: dict[str, Any]) -> str:
+    lines = [
+        "| 1,000 slow readers | readers | memory per reader | others' latency, median | p99 |",
+        "|" + " --- |" * 5,
+    ]
+    for name, one in found.items():
+        if "failed" in one:
+            lines.append(f"| {name} | failed | | | |")
+            continue
+        lines.append(
+            f"| {name} | {one['readers']:.0f} | {one['memory'] / KIB:.0f} KiB"
+            f" | {one['median']:.1f} ms | {one['p99']:.1f} ms |"
+        )
+    return "\n".join(lines)
+
+
+def _corrupt(found: dict[str, Any]) -> str:
+    lines = [
+        "| a byte is turned in the store's answer | wrong and complete | visibly broken | right |",
+        "|" + " --- |" * 4,
+    ]
+    lines += [
+        f"| {name} | {one['bad_and_complete']} | {one['visibly_broken']} | {one['right']} |"
+        for name, one in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def plot(result: dict[str, Any], begins: tuple[str, ...], title: str) -> str:
+    """Bars of the ratios of the rows that begin so, as one SVG with its legend below."""
+    rows = {name: ratios(cells, name) for name, cells in result["rows"].items()}
+    chosen = {name: found for name, found in rows.items() if name.startswith(begins) and found}
+    names = list(dict.fromkeys(name for found in chosen.values() for name in found))
+    groups = [
+        (label.partition(", ")[2], [(names.index(name), value) for name, value in found.items()])
+        for label, found in chosen.items()
+    ]
+    return bars(title, "of nginx", groups, legend=[(colour(n), one) for n, one in enumerate(names)])
+
+
+def write(result: dict[str, Any], docs: Path) -> None:
+    """Replaces what stands between the two marks in benchmarks.md, and the plots beside it."""
+    path = docs / "benchmarks.md"
+    before, _, rest = path.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    plots = docs / "benchmarks"
+    plots.mkdir(exist_ok=True)
+    shown = []
+    for name, begins, title in (
+        ("directory", ("directory",), "From a directory, in clear"),
+        ("tls", ("TLS",), "From a directory, over TLS"),
+        ("s3", ("S3",), "From S3"),
+    ):
+        (plots / f"{name}.svg").write_text(plot(result, begins, title) + "\n")
+        shown.append(f"![{title}, as ratios](benchmarks/{name}.svg)")
+    body = "\n\n".join([document(result), *shown])
+    path.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")
