@@ -71,6 +71,11 @@ lock *ARGS: _maintain
 shape: _develop
     @{{ python }} -m deploy.tools.shape
 
+# Is this machine fit for production? just prod-check --config FILE; 1 if anything fails
+[group('deploy')]
+prod-check *ARGS: _runtime
+    @.venv/bin/headgate check --production "$@"
+
 # Build the container image: just container --base python:3.13-alpine@sha256:…
 [group('deploy')]
 container *ARGS: _runtime

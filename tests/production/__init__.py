@@ -1,0 +1,1 @@
+"""The checks of `headgate check --production`, each with what it must find and must let pass."""
