@@ -44,29 +44,30 @@ class Rolling:
         self._size = 0
         self._running: asyncio.Future[None] | None = None
 
-    async def update(self, buffer: bytes) -> None:
-        """Takes the next bytes of the stream; waits only while the batch before is in work."""
+    def take(self, buffer: bytes) -> bool:
+        """Takes the next bytes of the stream. True says that `work` must be awaited before more."""
         if self._pool is None:
             self._sum.update(buffer)
-            return
+            return False
         self._batch.append(buffer)
         self._size += len(buffer)
-        if self._size >= BATCH:
-            await self._begin_batch(self._pool)
+        return self._size >= BATCH
+
+    async def work(self) -> None:
+        """Begins a batch in a thread; waits only for the batch before."""
+        await self._end_batch()
+        batch, self._batch, self._size = self._batch, [], 0
+        loop = asyncio.get_running_loop()
+        self._running = loop.run_in_executor(self._pool, _feed, self._sum, batch)
 
     async def digest(self) -> bytes:
         """The raw checksum of all that was given."""
-        if self._pool is not None and self._size >= INLINE_BELOW:
-            await self._begin_batch(self._pool)
+        if self._size >= INLINE_BELOW:
+            await self.work()
         await self._end_batch()
         _feed(self._sum, self._batch)
         self._batch, self._size = [], 0
         return self._sum.digest()
-
-    async def _begin_batch(self, pool: Executor) -> None:
-        await self._end_batch()
-        batch, self._batch, self._size = self._batch, [], 0
-        self._running = asyncio.get_running_loop().run_in_executor(pool, _feed, self._sum, batch)
 
     async def _end_batch(self) -> None:
         running, self._running = self._running, None

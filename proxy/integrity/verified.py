@@ -201,15 +201,17 @@ class VerifiedObject:
                     yield buffer
             return
         rolling = Rolling(total, None if is_fast(expected.algorithm) else self._how.pool)
+        whole, streamed = span.length == size, size > HELD_WHOLE
         held: list[bytes] = []
         async with aclosing(self._opened.read(Span(0, size))) as buffers:
             position = 0
             async for buffer in buffers:
-                await rolling.update(buffer)
-                piece = _cut(buffer, position, span)
+                if rolling.take(buffer):
+                    await rolling.work()
+                piece = buffer if whole else _cut(buffer, position, span)
                 position += len(buffer)
                 if piece:
-                    if held and size > HELD_WHOLE:
+                    if held and streamed:
                         yield held.pop()
                     held.append(piece)
         self._compare(expected, await rolling.digest())

@@ -18,6 +18,11 @@ from tests.origins.cancelling import cancel_everywhere
 BODY = random.Random(1).randbytes(3 * BATCH + 1001)
 
 
+async def put(rolling: Rolling, buffer: bytes) -> None:
+    if rolling.take(buffer):
+        await rolling.work()
+
+
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with make_pool() as made:
@@ -46,7 +51,7 @@ async def test_any_buffer_size(pool: ThreadPoolExecutor, size: int) -> None:
     for where in (pool, None):
         rolling = Rolling(new_sum("sha1"), where)
         for start in range(0, len(body), size):
-            await rolling.update(body[start : start + size])
+            await put(rolling, body[start : start + size])
         assert await rolling.digest() == digest("sha1", body)
 
 
@@ -54,11 +59,11 @@ async def test_little_is_done_inline_and_much_in_a_thread(pool: ThreadPoolExecut
     total = Recording()
     rolling = Rolling(total, pool)
     for length in (BATCH // 2, BATCH // 2, BATCH + 1, INLINE_BELOW - 1):
-        await rolling.update(bytes(length))
+        await put(rolling, bytes(length))
     await rolling.digest()
     thread, here = "headgate-sums", ""
     assert total.fed == [(thread, BATCH), (thread, BATCH + 1), (here, INLINE_BELOW - 1)]
-    await rolling.update(bytes(INLINE_BELOW))
+    await put(rolling, bytes(INLINE_BELOW))
     await rolling.digest()
     assert total.fed[-1] == (thread, INLINE_BELOW)
 
@@ -67,9 +72,9 @@ async def test_the_stream_goes_on_while_one_batch_is_in_work(pool: ThreadPoolExe
     total = Recording()
     total.may_go_on.clear()
     rolling = Rolling(total, pool)
-    await rolling.update(bytes(BATCH))
-    await rolling.update(bytes(BATCH - 1))  # fills the next batch meanwhile
-    waiting = asyncio.ensure_future(rolling.update(b"x"))
+    await put(rolling, bytes(BATCH))
+    await put(rolling, bytes(BATCH - 1))  # fills the next batch meanwhile
+    waiting = asyncio.ensure_future(put(rolling, b"x"))
     await asyncio.sleep(0.01)
     assert not waiting.done()  # and no third one is begun
     total.may_go_on.set()
@@ -81,7 +86,7 @@ async def test_cancelled_at_every_await(pool: ThreadPoolExecutor) -> None:
     async def use() -> None:
         rolling = Rolling(new_sum("sha256"), pool)
         for start in range(0, len(BODY), BATCH):
-            await rolling.update(BODY[start : start + BATCH])
+            await put(rolling, BODY[start : start + BATCH])
         assert await rolling.digest() == digest("sha256", BODY)
 
     assert await cancel_everywhere(use) >= 3
