@@ -122,7 +122,8 @@ class Hashing:
     async def update(self, buffer: bytes) -> None:
         """Takes the next bytes; waits only while those before are being hashed."""
         for one in self._sums.values():
-            await one.update(buffer)
+            if one.take(buffer):
+                await one.work()
 
     async def digests(self) -> Known:
         """The digests of all bytes so far."""
