@@ -141,7 +141,8 @@ def _started(stack: ExitStack, ground: Ground) -> Iterator[Contestant]:
     yield Contestant("Caddy", caddy.pid, caddy.url, caddy.tls_url)
     to_store = f"rewrite * /{ground.store.bucket}{{uri}}\n    reverse_proxy {_host(ground)}"
     yield Contestant("Caddy, passing on", *_of(_caddy(stack, ground, to_store)))
-    yield Contestant("rclone", *_of(_rclone(stack, str(ground.files), {}), store=False))
+    rclone = _rclone(stack, str(ground.files), {})
+    yield Contestant("rclone", rclone.pid, rclone.url)
     yield Contestant("rclone, over S3", *_of(_rclone(stack, *_remote(ground))))
     ours = stack.enter_context(Headgate(_headgate(ground)))
     yield Contestant(
@@ -163,14 +164,9 @@ class _Server:
         return self.process.pid
 
 
-Fields = tuple[Callable[[], int], str | None, str | None, str | None]
-
-
-def _of(server: _Server, *, store: bool = True) -> Fields:
-    """A contestant's fields behind its name, for one that serves the store or a directory."""
-    if store:
-        return server.pid, None, None, server.url
-    return server.pid, server.url, server.tls_url, None
+def _of(server: _Server) -> tuple[Callable[[], int], None, None, str]:
+    """A contestant's fields behind its name, for one that serves the store only."""
+    return server.pid, None, None, server.url
 
 
 def _host(ground: Ground) -> str:

@@ -122,8 +122,10 @@ def plot(result: dict[str, Any], begins: tuple[str, ...], title: str) -> str:
 def write(result: dict[str, Any], docs: Path) -> None:
     """Replaces what stands between the two marks in benchmarks.md, and the plots beside it."""
     path = docs / "benchmarks.md"
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} lacks {BEGIN} and {END}")
     plots = docs / "benchmarks"
     plots.mkdir(exist_ok=True)
     shown = []
