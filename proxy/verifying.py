@@ -124,10 +124,10 @@ class _Telling:
     async def show_progress(self) -> None:
         """Redraws the bar until it is cancelled."""
         while self._erase:
-            await asyncio.sleep(_BAR_EVERY)
             bar = as_bar(self.progress, monotonic() - self._begun)
             sys.stderr.write(f"{self._erase}{bar}")
             sys.stderr.flush()
+            await asyncio.sleep(_BAR_EVERY)
 
     def sum_up(self) -> None:
         """Prints what all of it came to."""

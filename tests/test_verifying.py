@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pty
 import random
+import re
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.servers import RcloneS3, S3Server, SeaweedFS
-from tests.test_cli import headgate
+from tests.test_cli import TOP, headgate
 
 pytestmark = pytest.mark.servers
 
@@ -152,3 +157,20 @@ def test_a_store_that_is_not_there(faithful: Bucket, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("headgate: origins.media: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_sees_a_bar(faithful: Bucket, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        done = subprocess.run(
+            [sys.executable, "-m", "proxy", "verify", "--config", "h.toml", "/files/h.toml"],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(TOP)},
+            stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        os.close(theirs)
+        shown = terminal.read(4096).decode()
+    assert done.returncode == 0
+    assert done.stdout == "unverifiable h.toml: no checksum\n"  # nothing of the bar in it
+    assert "] 0 of 0+ objects, 0 B" in shown
+    summary = r"\r\x1b\[K0 verified, 0 mismatch, 1 unverifiable; read 0 B in [0-9.]+ s\r\n"
+    assert re.search(summary + r"\Z", shown)
