@@ -26,7 +26,9 @@ class RetryOptions:
     """How much patience to have with an origin. Times are in seconds.
 
     Attributes:
-        max_retries: how often in a row; bytes that arrive start the count anew.
+        max_retries: how often in a row; `enough` bytes that arrive start the count anew.
+        enough: what a read must bring to count as a success, in bytes. One that brings a few and
+            stalls would else hold its reader for as long as the object has bytes.
         budget: retries for each request that succeeded (see `RetryBudget`).
         first_pause: the most before the first retry; doubled for each further one. A cut
             connection is mostly one server of many, and the next has the bytes.
@@ -37,6 +39,7 @@ class RetryOptions:
     """
 
     max_retries: int = 3
+    enough: int = 64 * 1024
     budget: float = 0.1
     first_pause: float = 0.1
     longest_pause: float = 5.0
@@ -95,9 +98,10 @@ class Tries:
 
     def progress(self, length: int, now: float) -> None:
         """So many bytes arrived, and more are wanted: from here on patience is new."""
-        self._failed = 0
         self._brought += length
         self._waiting_since = now
+        if self._brought >= self._options.enough:
+            self._failed = 0
 
     def after(self, fault: Fault, now: float, chance: float) -> Pause | GiveUp:
         """What to do about a fault. `chance` is from 0 to 1: the jitter of the pause.
@@ -105,6 +109,7 @@ class Tries:
         Full jitter, so that readers that were cut at one moment do not return at one moment.
         """
         options = self._options
+        brought, self._brought = self._brought, 0
         if not fault.retryable:
             return GiveUp()
         self._failed += 1
@@ -117,14 +122,9 @@ class Tries:
         seconds = asked + chance * min(growing, options.longest_pause)
         if now + seconds - self._waiting_since > options.patience:
             return GiveUp(f"nothing came for {now - self._waiting_since:.1f} s")
-        if not self._is_free() and not self._budget.spend(now):
+        if brought < FREE_AFTER and not self._budget.spend(now):
             return GiveUp("the origin's retry budget is empty")
         return Pause(seconds)
-
-    def _is_free(self) -> bool:
-        free = self._brought >= FREE_AFTER
-        self._brought = 0
-        return free
 
 
 def rest_of(span: Span, received: int) -> Span:

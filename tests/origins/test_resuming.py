@@ -32,7 +32,7 @@ from tests.origins.cancelling import cancel_everywhere
 
 BODY = random.Random(3).randbytes(10_000)
 WHOLE_SPAN = Span(0, len(BODY))
-QUICK = RetryOptions(first_pause=0.0001, budget=1.0)
+QUICK = RetryOptions(first_pause=0.0001, budget=1.0, enough=1)
 
 
 def memory(body: bytes = BODY, representation: Representation | None = None) -> MemoryOrigin:
@@ -88,6 +88,13 @@ async def test_any_number_of_breaks_with_bytes_between() -> None:
     below = BreakingOrigin(memory(), [(100, OriginBroke())] * 50)
     assert await read(resuming(below), WHOLE_SPAN) == BODY
     assert [span.start for span in below.spans] == list(range(0, 5001, 100))
+
+
+async def test_a_few_bytes_between_do_not_go_on_for_ever() -> None:
+    below = BreakingOrigin(memory(), [(3, OriginTimeout())] * 50)
+    with pytest.raises(OriginTimeout):
+        await read(resuming(below, options=RetryOptions(first_pause=0.0001)), WHOLE_SPAN)
+    assert [span.start for span in below.spans] == [0, 3, 6, 9]
 
 
 async def test_without_a_byte_between_the_count_is_bounded() -> None:

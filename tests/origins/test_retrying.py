@@ -80,11 +80,20 @@ def test_pauses_end_growing() -> None:
     assert pauses[-1] == Pause(5.0)
 
 
-def test_bytes_that_arrive_start_the_count_anew() -> None:
+def test_enough_bytes_that_arrive_start_the_count_anew() -> None:
     one = tries()
     for _ in range(20):
         assert isinstance(one.after(OriginBroke(), 0.0, 0.1), Pause)
+        one.progress(OPTIONS.enough - 1, 0.0)
         one.progress(1, 0.0)
+
+
+def test_a_few_bytes_each_time_do_not() -> None:
+    one = tries()
+    for _ in range(3):
+        one.progress(OPTIONS.enough - 1, 0.0)
+        assert isinstance(one.after(OriginTimeout(), 0.0, 0.1), Pause)
+    assert isinstance(one.after(OriginTimeout(), 0.0, 0.1), GiveUp)
 
 
 @pytest.mark.parametrize(
