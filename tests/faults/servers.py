@@ -22,7 +22,7 @@ bind = ""
 type = "s3"
 endpoint = "{endpoint}"
 bucket = "{bucket}"
-connect_timeout = "2s"
+connect_timeout = "1s"
 first_byte_timeout = "1s"
 stall_timeout = "1s"
 {more}

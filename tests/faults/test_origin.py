@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.acts import Act, Canned
 from tests.faults.control import Faults
-from tests.servers import SeaweedFS, Uploads
+from tests.servers import Uploads
 
 pytestmark = pytest.mark.servers
 
 BODY = bytes(range(256)) * 400
 
 
-@pytest.fixture(scope="module")
-def faults(seaweedfs: SeaweedFS) -> Iterator[Faults]:
-    seaweedfs.uploads.put(seaweedfs.bucket, "faults/a", BODY, checksum="crc32")
-    with Faults(seaweedfs) as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def stored(faults: Faults) -> None:
+    store = faults.store
+    store.uploads.put(store.bucket, "faults/a", BODY, checksum="crc32")
 
 
 def get(
