@@ -6,6 +6,7 @@ A Headgate that lacks one of them (404), or whose door was not named, is loaded 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -25,6 +26,25 @@ def save(url: str, path: Path, timeout: float = 10.0) -> bool:
         print(f"  no {path.name}: {url}: {error}")
         return False
     return True
+
+
+def gained(before: Path, after: Path) -> dict[str, float]:
+    """How much each counter of Headgate's grew between two scrapes, all its labels together.
+
+    Empty where one of the scrapes is missing.
+    """
+    if not before.exists() or not after.exists():
+        return {}
+    earlier, later = (counters(path.read_text()) for path in (before, after))
+    return {name: value - earlier.get(name, 0.0) for name, value in later.items()}
+
+
+def counters(text: str) -> dict[str, float]:
+    """Sums of the counters in Prometheus's text format: headgate_…_total."""
+    sums: dict[str, float] = {}
+    for name, value in re.findall(r"^(headgate_\w+_total)(?:\{.*\})? (\S+)$", text, re.MULTILINE):
+        sums[name] = sums.get(name, 0.0) + float(value)
+    return sums
 
 
 @contextlib.contextmanager

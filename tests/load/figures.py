@@ -51,6 +51,7 @@ P99 = Kind("latency, p99", "ms", more_is_better=False, floor=0.40)
 CPU = Kind("server's processor time", "ms per request", more_is_better=False, floor=0.15)
 MEMORY = Kind("server's memory, most", "MiB", more_is_better=False, floor=0.15)
 PER_READER = Kind("memory per slow reader", "KiB", more_is_better=False, floor=0.20)
+AMPLIFICATION = Kind("origin's bytes per byte sent", "", more_is_better=False, floor=0.10)
 # Of these one is too many: no band at all.
 WRONG = Kind("wrong bodies", "", more_is_better=False, floor=0.0)
 UNEXPLAINED = Kind("unexplained answers", "", more_is_better=False, floor=0.0)
@@ -79,6 +80,9 @@ def figures(run: Run) -> Iterator[Figure]:
         yield Figure(MEMORY, max(held) / MIB)
     if "value" in (per_reader := _values(run, "memory_per_reader")):
         yield Figure(PER_READER, per_reader["value"] / 1024)
+    counted = run.get("counted", {})
+    if sent := counted.get("headgate_sent_bytes_total"):
+        yield Figure(AMPLIFICATION, counted.get("headgate_origin_bytes_total", 0.0) / sent)
     yield Figure(WRONG, _values(run, "wrong_bytes").get("count", 0))
     yield Figure(UNEXPLAINED, _values(run, "unexplained").get("count", 0))
 

@@ -39,6 +39,7 @@ from tests.servers.process import ServerFailed, free_ports, program
 RUNS = Path(".local/load")
 TOO_LONG = 124  # as timeout(1) has it
 GREW = 98
+_TIMES = ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,11 @@ def _target(arguments: argparse.Namespace, data: Path, share: machine.Share) -> 
 
 def _measure(plan: Plan, target: Target) -> int:
     facts = machine.facts()
-    _metrics(plan, target, "before")
+    _metrics(plan, target, _TIMES[0])
     began = time.time()
     code, samples, generator_cpu = _run(plan, target)
     took = time.time() - began
-    _metrics(plan, target, "after")
+    _metrics(plan, target, _TIMES[1])
     grew = growth(samples) if plan.name == "soak" else None
     if grew is not None and grew.fails and code == 0:
         print(f"  FAIL memory: {grew}")
@@ -141,6 +142,7 @@ def _measure(plan: Plan, target: Target) -> int:
         "pinned": {"server": sorted(plan.share.server), "generator": sorted(plan.share.generator)},
         "machine": facts,
         "load_average_after": os.getloadavg(),
+        "counted": door.gained(*(plan.folder / f"metrics-{when}.txt" for when in _TIMES)),
         "samples": samples,
         "metrics": json.loads(summary.read_text())["metrics"] if summary.exists() else {},
     }

@@ -39,3 +39,10 @@ def test_what_others_took_of_the_machine() -> None:
 def test_two_looks_at_the_same_moment_make_no_rate() -> None:
     seen = run(samples=[{"t": 1.0, "reqs": 1.0}, {"t": 1.0, "reqs": 5.0}, {"t": 2.0, "reqs": 7.0}])
     assert f.rates(seen, "reqs") == [(2.0, 2.0)]
+
+
+def test_what_the_origin_sent_for_a_byte_that_went_out() -> None:
+    counted = {"headgate_sent_bytes_total": 1000.0, "headgate_origin_bytes_total": 250.0}
+    found = {one.kind: one.value for one in f.figures(run(counted=counted))}
+    assert found[f.AMPLIFICATION] == 0.25
+    assert f.AMPLIFICATION not in {one.kind for one in f.figures(run())}
