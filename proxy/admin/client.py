@@ -45,9 +45,13 @@ def trace(
             out.write(f"{line}\n")
             out.flush()
     except (OSError, http.client.HTTPException) as error:
-        raise StartError(f"Can't look at {admin}: {str(error) or type(error).__name__}") from None
+        raise StartError(f"Can't look at {admin}: {_one_line(error)}") from None
     finally:
         connection.close()
+
+
+def _one_line(error: Exception) -> str:
+    return json.dumps(str(error).strip())[1:-1] or type(error).__name__
 
 
 def _parts(admin: str) -> tuple[str, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from proxy.admin.answers import FIELDS, BadParameter, only, problem
 from proxy.observability import metrics as names
@@ -42,10 +44,9 @@ class Tracing:
             return problem(429, f"{MOST_LOOKING} look at it already.")
         if request.method == "HEAD":
             return Response(headers={**FIELDS, "content-type": "text/event-stream"})
-        fields = {**FIELDS, "x-accel-buffering": "no"}
-        return StreamingResponse(self._events(given), 200, fields, "text/event-stream")
+        return EventStream(self._events(given))
 
-    async def _events(self, given: Mapping[str, str]) -> AsyncIterator[str]:
+    async def _events(self, given: Mapping[str, str]) -> AsyncGenerator[str, None]:
         waiting = _Waiting(self._fleet)
         self._looking += 1
         try:
@@ -55,6 +56,43 @@ class Tracing:
                     yield await waiting.next()
         finally:
             self._looking -= 1
+
+
+class EventStream(Response):
+    """A stream that ends as soon as its client leaves. (Starlette's own sees that only when it
+    next has something to send, and leaves its generator to the garbage collector.)"""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[str, None]) -> None:
+        super().__init__(headers={**FIELDS, "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends events until the client leaves or the door is closed."""
+        del scope
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        tasks = [asyncio.create_task(self._send(send)), asyncio.create_task(_until_left(receive))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        async with aclosing(self._events) as events:
+            async for text in events:
+                body = text.encode()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Waiting:

@@ -29,7 +29,7 @@ _LOOK_EVERY, _FETCH_EVERY = 1.0, 5
 # Seconds for one worker's metrics. They take milliseconds; Prometheus itself waits 10 s.
 _METRICS_TIMEOUT = 1.0
 # Seconds without a word after which a worker counts as stuck, not as ready.
-SILENT_AFTER = 15.0
+SILENT_AFTER = 10.0
 
 Take = Callable[[Any], None]
 
