@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from proxy.server.accepting import Acceptor
-from proxy.server.bridge import Bridges
 from proxy.server.http1.connection import Http1
+from proxy.server.http2.protocol import Http2
 from proxy.server.seat import Protocols
 from proxy.server.state import Limits, ServerState, Tally
 
@@ -41,7 +41,7 @@ class Serving:
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._state = ServerState(app, limits)
-        self._protocols = Protocols(http1=Http1, http2=Bridges())
+        self._protocols = Protocols(http1=Http1, http2=Http2)
         self._acceptors: list[Acceptor] = []
         self._hurry = asyncio.Event()
 

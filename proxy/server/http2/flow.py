@@ -1,0 +1,53 @@
+"""Flow-control windows (RFC 9113 §5.2 and §6.9): plain counts with their limits."""
+
+from __future__ import annotations
+
+MOST = 2**31 - 1  # §6.9.1
+DEFAULT = 65_535  # §6.9.2
+
+
+class WindowOverflow(Exception):
+    """A window beyond 2^31 - 1: whose fault that is, and how grave, the caller knows."""
+
+
+class Outflow:
+    """How much we may send. `size` may be below zero after a change of settings (§6.9.2)."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int = DEFAULT) -> None:
+        self.size = size
+
+    def widen(self, by: int) -> None:
+        """More may be sent, or less if `by` is negative; raises `WindowOverflow`."""
+        if self.size + by > MOST:
+            raise WindowOverflow
+        self.size += by
+
+
+class Inflow:
+    """How much the client may send, and what to tell it when some of that was read.
+
+    The window is told again only when half of it is due: one frame for many reads.
+    """
+
+    __slots__ = ("_half", "_left", "_read")
+
+    def __init__(self, size: int = DEFAULT) -> None:
+        self._half = size // 2
+        self._left = size
+        self._read = 0
+
+    def take(self, size: int) -> bool:
+        """So many bytes came; false when they are more than allowed."""
+        self._left -= size
+        return self._left >= 0
+
+    def give_back(self, size: int) -> int:
+        """So many bytes were read; returns the increment that should be told now, or 0."""
+        self._read += size
+        if self._read < self._half:
+            return 0
+        increment, self._read = self._read, 0
+        self._left += increment
+        return increment

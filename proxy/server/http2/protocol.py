@@ -1,0 +1,277 @@
+"""HTTP/2 on a transport: reads, writes, timers, and the app's tasks.
+
+What the frames mean is decided in `connection.py`; this file never looks into one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from proxy.server.http2.connection import Connection
+from proxy.server.http2.exchange import Exchange
+from proxy.server.http2.faults import ErrorCode, StreamFault
+from proxy.server.http2.fields import Head
+from proxy.server.http2.streams import Stream
+from proxy.server.state import ClientProtocol, Peer, ServerState
+
+# Frames or decoded fields between two looks at other connections: about a millisecond.
+_EFFORT = 256
+# Bytes joined into one write, and what the transport may hold before we wait for the client.
+_WRITE = 2**16
+_HIGH_WATER = 2**16
+# A client as fast as we are never makes us wait; after so many bytes, others get their turn.
+_FAIR_SHARE = 2**20
+# Frames that wait for a client which does not read, while it makes us send more and more.
+_MOST_BACKLOG = 1024
+# Seconds in which a frame or a head, once begun, must be here.
+_HEAD_TIMEOUT = 10.0
+# Seconds in which a connection must take something when there is something to take. The app has
+# a limit of its own for each response; this one is for what is left without an app.
+_STALL_TIMEOUT = 60.0
+# Seconds after the first GOAWAY in which requests are still taken that crossed it on the way.
+_LAST_CALL = 1.0
+# Seconds an app may go on whose client is gone: it hears of it at once, and is cancelled then.
+_GRACE = 1.0
+# Seconds we read on after the last word, so that a reset of the connection does not overtake it.
+_READ_ON = 2.0
+# Handlers in one process: beyond it streams are refused, which clients may try again.
+_MOST_RUNNING = 4096
+
+
+class Http2(ClientProtocol):
+    """One HTTP/2 connection.
+
+    Attributes:
+        connection: its state.
+        paused: whether the transport holds as much as it should.
+    """
+
+    def __init__(self, state: ServerState, peer: Peer) -> None:
+        super().__init__(state, peer)
+        self._loop = asyncio.get_running_loop()
+        limits = state.limits
+        self.connection = Connection(
+            self,
+            max_streams=limits.max_streams,
+            max_header_size=limits.max_header_size,
+            clock=self._loop.time,
+        )
+        self.paused = False
+        self._exchanges: dict[int, Exchange] = {}
+        self._tasks: dict[Exchange, asyncio.Task[None]] = {}
+        self._working: asyncio.Handle | None = None
+        self._flushing: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._idle_since = self._progress = self._whole_since = self._loop.time()
+
+    # --- from the transport -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Sends our settings."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self.connection.start()
+        self._flush()
+        self._tick()
+
+    def data_received(self, data: bytes) -> None:
+        """Handles what came, some of it later if it is much."""
+        if not self._closing:
+            self.connection.receive(data)
+            if self._working is None:
+                self._work()
+
+    def _work(self) -> None:
+        waiting, self._working = self._working is not None, None
+        if self._closing:
+            return
+        if self.connection.step(_EFFORT):
+            if not waiting:
+                self.transport.pause_reading()
+            self._working = self._loop.call_soon(self._work)
+        elif waiting:
+            self.transport.resume_reading()
+        if not self.connection.partial:
+            self._whole_since = self._loop.time()
+        if self.connection.failed is not None:
+            self._end()
+        elif self.paused and self.connection.sender.backlog > _MOST_BACKLOG:
+            self.abort()
+        else:
+            self._flush()
+
+    def eof_received(self) -> bool | None:
+        """The client sends no more: it can't open its windows, so that it is gone."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write."""
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.paused = False
+        self._progress = self._loop.time()
+        self._flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tells the handlers."""
+        self._closing = True
+        for handle in (self._timer, self._flushing, self._working):
+            if handle is not None:
+                handle.cancel()
+        self._drop_all()
+        super().connection_lost(error)
+
+    # --- what the connection tells --------------------------------------------------------------
+
+    def request(self, stream: Stream, head: Head) -> None:
+        """Starts a handler, if there are not too many, counting those whose stream is gone."""
+        full = len(self._tasks) >= self.state.limits.max_streams
+        if full or self.state.tally.running >= _MOST_RUNNING:
+            raise StreamFault(ErrorCode.REFUSED_STREAM, "too many handlers")
+        exchange = Exchange(self, stream, head)
+        self._exchanges[stream.id] = exchange
+        task = self._tasks[exchange] = self.state.spawn(exchange.run())
+        task.add_done_callback(partial(self._left, exchange))
+
+    def body(self, stream: Stream, data: bytes) -> None:
+        """Passes bytes of a request on."""
+        self._exchanges[stream.id].put(data)
+
+    def request_ended(self, stream: Stream) -> None:
+        """Passes the end of a request on."""
+        self._exchanges[stream.id].end_body()
+
+    def over(self, stream: Stream) -> None:
+        """Takes a stream from its handler, and in the end the handler itself."""
+        exchange = self._exchanges.pop(stream.id, None)
+        if exchange is None:
+            return
+        self.connection.credit_connection(exchange.end())
+        if exchange.gone:
+            self._give_up(exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        task = self._tasks.get(exchange)
+        if task is not None and not exchange.started:
+            task.cancel()
+        elif task is not None:
+            late = self._loop.call_later(_GRACE, task.cancel)
+            task.add_done_callback(lambda _: late.cancel())
+
+    def _left(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        del task
+        self._tasks.pop(exchange, None)
+        self._idle_since = self._loop.time()
+        if not self._tasks:
+            self._close_if_done()
+
+    # --- to the transport -----------------------------------------------------------------------
+
+    def flush_soon(self) -> None:
+        """Writes what is ready, once all who have something to say have said it."""
+        if self._flushing is None and not self._closing:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        sender, share = self.connection.sender, _FAIR_SHARE
+        while share > 0 and not (self.paused or self._closing or sender.idle):
+            pieces = sender.take(_WRITE)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self.transport.write(data)
+            share -= len(data)
+            self.connection.budget.earn(len(data))
+            self._settle()
+        if share <= 0:
+            self.flush_soon()
+        if not self._tasks:
+            self._close_if_done()
+
+    def _settle(self) -> None:
+        """Lets those go on whose bytes were written."""
+        moved = self.connection.sender.moved
+        if moved:
+            self._progress = self._loop.time()
+            for stream in moved:
+                exchange = self._exchanges.get(stream.id)
+                if exchange is not None:
+                    exchange.moved()
+            moved.clear()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Looks after the time once a second, or more often for a short keep-alive."""
+        now, keep_alive = self._loop.time(), self.state.limits.keep_alive_timeout
+        self._timer = self._loop.call_later(min(1.0, keep_alive / 4), self._tick)
+        if self._closing:
+            return
+        if self.connection.partial and now - self._whole_since >= _HEAD_TIMEOUT:
+            self.connection.fail(ErrorCode.PROTOCOL_ERROR)
+            self._end()
+        elif not self._tasks and now - self._idle_since >= keep_alive:
+            self._say_goodbye()
+        elif not self._has_more():
+            self._progress = now
+        elif now - self._progress >= _STALL_TIMEOUT:
+            self.abort()
+
+    def _has_more(self) -> bool:
+        """Whether there is something for the client to take."""
+        return self.paused or any(one.unsent for one in self.connection.streams.values())
+
+    def _close_if_done(self) -> None:
+        """Ends a connection on which nothing runs and nothing more will."""
+        last = self.connection.refusing or self.connection.leaving
+        if last and not (self._tasks or self._closing) and self.connection.sender.idle:
+            self._close()
+
+    def _say_goodbye(self) -> None:
+        self.connection.refusing = True
+        self.connection.say_goaway()
+        self._flush()
+
+    def _end(self) -> None:
+        """The client's fault: says GOAWAY, and reads on for a moment so that it arrives."""
+        self.transport.write(b"".join(self.connection.sender.take(0)))
+        self._closing = True
+        self._drop_all()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._loop.call_later(_READ_ON, self.transport.abort)
+        else:
+            self.transport.close()  # which reads on until the client has heard of it
+        self.transport.resume_reading()
+
+    def _close(self) -> None:
+        self._closing = True
+        self.transport.close()
+
+    def _drop_all(self) -> None:
+        for exchange in list(self._exchanges.values()):
+            exchange.end()
+            self._give_up(exchange)
+        self._exchanges.clear()
+
+    def begin_drain(self) -> None:
+        """Tells the client to open no more streams; those it has just opened are still served."""
+        self.connection.say_goaway(soon=True)
+        self._flush()
+        self._loop.call_later(_LAST_CALL, self._last_call)
+
+    def _last_call(self) -> None:
+        """Says which stream was the last (RFC 9113 §6.8), and closes when it is over."""
+        if not self._closing:
+            self._say_goodbye()
+
+    def cut(self) -> None:
+        """Cancels the handlers; what they leave open is reset."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+        self._last_call()
