@@ -153,11 +153,11 @@ class VerifiedObject:
         how = self._how
         if how.policy == "off":
             return self._unchecked(span, reasons.OFF)
+        if span.length != self.representation.size and how.policy != "require":
+            return self._unchecked(span, reasons.RANGE)
         if self.expected is None:
             return self._unchecked(span, reasons.NO_CHECKSUM)
-        if span.length == self.representation.size or how.policy == "require":
-            return self._checked(span, self.expected)
-        return self._unchecked(span, reasons.RANGE)
+        return self._checked(span, self.expected)
 
     async def new_sum(self) -> Sum | None:
         """A checksum to compare with `expected`; None if there is no way to make it.
