@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     for name in ("build", "check"):
         command = commands.add_parser(name)
         command.add_argument("--base", help="image of Python to build on, best with its digest")
-        command.add_argument("--tag", default=f"localhost/headgate:{__version__}")
+        command.add_argument("--tag", default=f"localhost/headgate:{__version__}", help="its name")
     parsed = parser.parse_args(arguments)
     if parsed.command == "build":
         return build(parsed.base, parsed.tag)

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deploy.tools.audit import normal, pins
 from deploy.tools.container import engine
 
 LOCK = Path("deploy/lock/runtime.txt")
@@ -32,12 +33,15 @@ _PURL = {
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the file and says what is in it."""
+    """Writes the file and says what is in it; 1 if it lacks anything that the lock installs."""
     parser = argparse.ArgumentParser(prog="just sbom")
     parser.add_argument("--image", help="an image made by `just container`")
     parser.add_argument("file", nargs="?", type=Path, default=Path("build/sbom.json"))
     parsed = parser.parse_args(arguments)
     materials = installed()
+    if lacking := missing(materials, LOCK.read_text()):
+        print(f"sbom: {', '.join(sorted(lacking))}: locked, but not in the bill", file=sys.stderr)
+        return 1
     if parsed.image:
         materials["components"] += [component(row) for row in in_image(parsed.image)]
     parsed.file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +63,12 @@ def installed() -> dict[str, Any]:
         done = subprocess.run(reader, check=True, capture_output=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def missing(materials: Mapping[str, Any], lock: str) -> set[str]:
+    """What a lock installs here, as name and version, that the bill does not list."""
+    listed = {(normal(one["name"]), one["version"]) for one in materials["components"]}
+    return {f"{name} {version}" for name, version in pins(lock).items() - listed}
 
 
 def in_image(image: str) -> list[dict[str, str]]:
