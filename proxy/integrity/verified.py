@@ -120,6 +120,7 @@ class VerifiedObject:
         self._how = how
         self._sizes = sizes
         self.expected = None if how.policy == "off" else choose(opened.representation.checksums)
+        self._parts: tuple[int, ...] | None = None
         self._unfinished = 0
         self._verdict: Verdict | None = None
 
@@ -170,15 +171,15 @@ class VerifiedObject:
             return None
         if not expected.composite:
             return new_sum(expected.algorithm)
-        try:
-            sizes = await self._sizes.of(self._key, self._opened)
-        except OriginFault:
-            if self._how.policy == "require":
-                raise
+        if self._parts is None:
+            try:
+                self._parts = await self._sizes.of(self._key, self._opened)
+            except OriginFault:
+                if self._how.policy == "require":
+                    raise
+        if self._parts is None or expected.parts not in (None, len(self._parts)):
             return None
-        if sizes is None or expected.parts not in (None, len(sizes)):
-            return None
-        return PartsSum(expected.algorithm, sizes)
+        return PartsSum(expected.algorithm, self._parts)
 
     async def aclose(self) -> None:
         """Closes the object below."""

@@ -377,6 +377,19 @@ async def test_parts_are_asked_for_only_to_read_the_whole() -> None:
     assert parted.asked == 1
 
 
+async def test_a_required_check_does_not_depend_on_a_second_answer() -> None:
+    """Without a strong tag nothing is remembered from one object to the next."""
+    known = Representation(len(LARGE), checksums=(composite_of("crc32c", PARTS),))
+    layer = Layer(StoredObject(LARGE, known), policy="require")
+    parted = PartedOrigin(layer.memory, SIZES)
+    opened = await layer.over(parted).origin.open("a")
+    parted.sizes = None
+    given = bytearray()
+    await take(opened, given)
+    assert given == LARGE
+    assert str(opened.verdict) == "crc32c verified"
+
+
 async def test_part_sizes_come_through_layers() -> None:
     layer = Layer(stored(LARGE, composite_of("sha256", PARTS)))
     got, opened = await layer.over(Resuming(PartedOrigin(layer.memory, SIZES))).read()
