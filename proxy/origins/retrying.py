@@ -3,6 +3,7 @@
 One layer retries, and no other: tries that multiply turn a brown-out into an outage. So each retry
 needs a token of its origin's budget as well, which grows with the requests that go well. While
 the origin refuses everything, what it gets is what clients ask for and a trickle more.
+Why so: docs/decisions/0005-one-layer-retries-within-a-budget.md.
 """
 
 from __future__ import annotations

@@ -18,13 +18,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.faults.control import Faults
 from tests.faults.downloads import Client, draws_slow
 from tests.faults.drawing import Asked, Drawn, draw_asked, draw_fault
 from tests.faults.objects import Thing, draw_things, put_thing
 from tests.faults.report import Tally, summary, table
-from tests.faults.servers import GENEROUS, Targets, headgate, nginx, raw_requests
+from tests.faults.servers import GENEROUS, REQUIRED, Targets, headgate, nginx, raw_requests
 from tests.servers import SeaweedFS
 
 # Enough to keep two cores busy while some of them wait for a stall.
@@ -117,10 +118,12 @@ def put_all(faults: Faults, things: Sequence[Thing]) -> None:
         list(pool.map(lambda thing: put_thing(uploads, bucket, thing), things))
 
 
-def through_headgate(faults: Faults, downloads: int, seed: int, things: Sequence[Thing]) -> Tally:
-    """The downloads through the whole program."""
+def through_headgate(
+    faults: Faults, downloads: int, seed: int, things: Sequence[Thing], *, more: str = GENEROUS
+) -> Tally:
+    """The downloads through the whole program. `more` goes into its configuration."""
     tally = Tally()
-    with headgate(faults, more=GENEROUS) as program:
+    with headgate(faults, more=more) as program:
         run = Run(faults, (program.url, program.url), lambda thing: "/" + thing.key)
         asyncio.run(run.do(downloads, Draw(seed, things, faults), tally))
     if faults.asked_the_canary():
@@ -147,13 +150,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--objects", type=int, default=200)
     parser.add_argument("--no-nginx", action="store_true")
+    parser.add_argument("--require", action="store_true", help='also with verify = "require"')
     options = parser.parse_args(argv)
     tallies = {}
     with SeaweedFS() as store, Faults(store) as faults:
         things = draw_things(random.Random(options.seed), "campaign/", options.objects)
         put_all(faults, things)
-        passes = {"Headgate": through_headgate, "nginx": through_nginx}
-        for proxy, go in list(passes.items())[: 1 if options.no_nginx else 2]:
+        passes: dict[str, Callable[..., Tally]] = {"Headgate": through_headgate}
+        if options.require:
+            passes["Headgate, require"] = partial(through_headgate, more=GENEROUS + REQUIRED)
+        if not options.no_nginx:
+            passes["nginx"] = through_nginx
+        for proxy, go in passes.items():
             begun = time.monotonic()
             tallies[proxy] = go(faults, options.downloads, options.seed, things)
             sys.stdout.write(summary(proxy, tallies[proxy], time.monotonic() - begun) + "\n")

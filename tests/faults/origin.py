@@ -216,7 +216,10 @@ def _careful(
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """Closes the connection whatever happens, by a reset if that is asked for."""
 
+    running: set[object] = set()  # the event loop itself would let them be collected
+
     async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.add(task := asyncio.current_task())
         try:
             await serve(reader, writer)
         except Reset:
@@ -227,6 +230,7 @@ def _careful(
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            running.discard(task)
             writer.close()
 
     return serve_and_close

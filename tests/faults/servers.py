@@ -33,6 +33,14 @@ format = "json"
 """
 # Every second download here meets a fault; the default budget is for stores that mostly work.
 GENEROUS = "retry_budget = 2.0"
+# Ranges are checked too, by reading the whole object, of this size at most.
+REQUIRED = """
+[[mounts]]
+path = "/"
+origin = "media"
+verify = "require"
+verify_ranges_up_to = "64MiB"
+"""
 
 
 def headgate(

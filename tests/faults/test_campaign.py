@@ -12,6 +12,7 @@ import pytest
 from tests.faults.campaign import GOAL, put_all, through_headgate
 from tests.faults.control import Faults
 from tests.faults.objects import MIB, draw_things
+from tests.faults.servers import GENEROUS, REQUIRED
 from tests.servers import SeaweedFS
 
 pytestmark = pytest.mark.servers
@@ -38,3 +39,15 @@ def test_no_complete_body_is_wrong(seaweedfs: SeaweedFS) -> None:
     assert min(counted.values()) > 10, counted
     assert tally.hidden["wrong"] > 0
     assert sum(tally.recoverable.values()) > 100
+
+
+@pytest.mark.timeout(300)
+def test_where_checks_are_required_no_fault_is_hidden(seaweedfs: SeaweedFS) -> None:
+    things = draw_things(random.Random(SEED), "required/", 40, largest=12 * MIB)
+    with Faults(seaweedfs) as faults:
+        put_all(faults, things)
+        tally = through_headgate(faults, 250, SEED, things, more=GENEROUS + REQUIRED)
+    wrong = {name: counts for name, counts in tally.by_fault.items() if counts["wrong"]}
+    assert wrong == {}
+    assert sum(tally.hidden.values()) > 3
+    assert sum(counts["right"] for counts in tally.by_fault.values()) > 60
