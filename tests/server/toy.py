@@ -128,6 +128,15 @@ class ToyApp:
             self.seen.append(f"zeros: {type(error).__name__}")
             raise
 
+    async def do_trickle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A large body in small pieces, each new."""
+        size = int(scope["query_string"])
+        await _head(send, size)
+        for _ in range(size // 65536):
+            body = bytes(bytearray(65536))
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body"})
+
     async def do_fail(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _head(send, 100_000)
         await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})

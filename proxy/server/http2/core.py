@@ -95,7 +95,8 @@ class Core:
             self.reset(stream, code)
         else:
             self.sender.control(frames.reset_to_send(stream_id, code))
-            self._ended.add(stream_id, End.RESET_BY_US)
+            if stream_id == self.last_stream or self._ended.get(stream_id) is not None:
+                self._ended.add(stream_id, End.RESET_BY_US)
 
     def receive_reset(self, stream_id: int) -> None:
         """The client resets a stream, whether it is still open or not."""
