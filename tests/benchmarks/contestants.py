@@ -90,8 +90,10 @@ _PASSED_ON = """
     proxy_set_header Connection "";
     proxy_max_temp_file_size 0;
 """
+# Without tcp_nopush off, each answer of 64 KiB from the slice cache waited 40 ms for an ACK.
 _SLICED = """
     slice 1m;
+    tcp_nopush off;
     proxy_cache slices;
     proxy_cache_key $uri$slice_range;
     proxy_cache_valid 200 206 1h;
