@@ -38,6 +38,9 @@ _AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
 # Opened by name when a thread ends, so no other file refers to it.
 _BY_NAME = ("/lib/*/libgcc_s.so.1", "/usr/lib/*/libgcc_s.so.1", "/usr/lib/libgcc_s.so.1")
 
+# What `apk info --who-owns` says: "… is owned by NAME-VERSION-rN".
+_ALPINE_OWNER = re.compile(r"owned by (.+)-(\d\S*-r\d+)$")
+
 
 def main(environment: Path, package: Path, root: Path) -> None:
     """Fills ROOT and ROOT.owned, which must not be there yet."""
@@ -107,6 +110,8 @@ def _copy_libraries(root: Path, trees: list[Path]) -> Iterator[Path]:
     programs.append(Path(sys.executable).resolve())
     needed = {found for file in programs for found in _needs(file)}
     needed |= {found for pattern in _BY_NAME for found in Path("/").glob(pattern.lstrip("/"))}
+    if Path("/etc/ld.so.cache").exists():  # glibc finds by it what is in /usr/local/lib
+        _put(Path("/etc/ld.so.cache"), root)
     inside = tuple(f"{tree}/" for tree in trees)
     for library in sorted(needed):
         if not str(library).startswith(inside):
@@ -116,9 +121,13 @@ def _copy_libraries(root: Path, trees: list[Path]) -> Iterator[Path]:
 
 def _needs(file: Path) -> Iterator[Path]:
     done = subprocess.run(["ldd", str(file)], capture_output=True, text=True, check=False)  # noqa: S607
-    if "not found" in done.stdout:
-        missing = re.findall(r"(\S+) => not found", done.stdout)
-        raise SystemExit(f"{file} needs {', '.join(missing)}, which the base does not have")
+    # In the words of glibc and of musl.
+    missing = re.findall(
+        r"(\S+) => not found|loading shared library (\S+):", done.stdout + done.stderr
+    )
+    if missing:
+        names = ", ".join("".join(one) for one in missing)
+        raise SystemExit(f"{file} needs {names}, which the base does not have")
     for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", done.stdout, flags=re.MULTILINE):
         yield Path(path)
 
@@ -186,7 +195,7 @@ def _owners_in_debian(files: Iterable[Path]) -> list[dict[str, str]]:
 
 def _owners_in_alpine(files: Iterable[Path]) -> list[dict[str, str]]:
     said = [_said("apk", "info", "--who-owns", str(file)) for file in files]
-    found = {match for text in said for match in re.findall(r"owned by (.+)-(\d\S*-r\d+)$", text)}
+    found = {match for text in said for match in _ALPINE_OWNER.findall(text)}
     return [{"type": "apk", "name": name, "version": version} for name, version in sorted(found)]
 
 
