@@ -46,8 +46,7 @@ def logging_to_standard_error(
         access: whether the access log is written.
     """
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    sink = logging.StreamHandler(UnbufferedLines(sys.stderr))
-    sink.setFormatter(TextFormatter() if is_text else JSONFormatter())
+    form_of = TextFormatter() if is_text else JSONFormatter()
     records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_LENGTH)
     root, access_log = logging.getLogger(), logging.getLogger("headgate.access")
     before = root.level, access_log.level
@@ -55,7 +54,9 @@ def logging_to_standard_error(
     handler = DroppingHandler(records)
     root.addHandler(handler)
     access_log.setLevel(logging.INFO if access else logging.CRITICAL)
-    writer = threading.Thread(target=_write, args=(records, sink), name="log", daemon=True)
+    writer = threading.Thread(
+        target=_write, args=(records, form_of, Descriptor(sys.stderr)), name="log", daemon=True
+    )
     writer.start()
     try:
         yield handler
@@ -66,10 +67,19 @@ def logging_to_standard_error(
         _finish(records, writer)
 
 
-def _write(records: queue.Queue[logging.LogRecord | None], sink: logging.Handler) -> None:
-    """The writing thread, until it gets None."""
+def _write(
+    records: queue.Queue[logging.LogRecord | None], form: logging.Formatter, sink: Descriptor
+) -> None:
+    """The writing thread, until it gets None.
+
+    It uses no handler: the lock of one would be held while it hangs, and `logging` waits for the
+    locks of all handlers when the process ends.
+    """
     while (record := records.get()) is not None:
-        sink.handle(record)
+        try:
+            sink.write(f"{form.format(record)}\n")
+        except Exception as error:  # noqa: BLE001  # a line that can't be written costs no other
+            sink.complain(error)
 
 
 def _finish(records: queue.Queue[logging.LogRecord | None], writer: threading.Thread) -> None:
@@ -80,9 +90,9 @@ def _finish(records: queue.Queue[logging.LogRecord | None], writer: threading.Th
         pass  # it hangs, and as a daemon it ends with the process
 
 
-class UnbufferedLines:
-    """A stream over another's descriptor. Python's own would hold a lock while it hangs, and the
-    interpreter could not end then."""
+class Descriptor:
+    """Writes to a stream's descriptor. Python's own stream would hold a lock while it hangs, and
+    the interpreter could not end then."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -100,8 +110,12 @@ class UnbufferedLines:
         while left:
             left = left[os.write(self._descriptor, left) :]
 
-    def flush(self) -> None:
-        """There is nothing to flush."""
+    def complain(self, error: Exception) -> None:
+        """Says that a line could not be written, if that can be."""
+        try:
+            self.write(f"a log line could not be written: {type(error).__name__}\n")
+        except OSError:
+            pass  # standard error is closed: there is nobody to tell
 
 
 class DroppingHandler(QueueHandler):

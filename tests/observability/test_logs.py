@@ -8,7 +8,8 @@ import queue
 
 import pytest
 
-from proxy.observability.logs import DroppingHandler, logging_to_standard_error
+from proxy.observability.access_log import AccessRecord, log_access
+from proxy.observability.logs import DroppingHandler, LogFormat, logging_to_standard_error
 
 logger = logging.getLogger("headgate.test")
 
@@ -62,3 +63,47 @@ def test_a_sink_that_hangs_costs_lines_and_is_told() -> None:
         "3 log lines were dropped: the log can't be written",
         "5",
     ]
+
+
+def test_a_line_that_cant_be_made_costs_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_standard_error("info", "text", access=True):
+        logger.info("%d", "no number")
+        logger.info("the next")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "a log line could not be written: TypeError"
+    assert second.endswith("the next")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_secrets_stay_out_whoever_logs_them(
+    form: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logging_to_standard_error("info", form, access=True):
+        logger.info("asked for %s", "https://store/x?X-Amz-Signature=5f1e2d")
+        try:
+            raise ValueError("Authorization: AWS4-HMAC-SHA256 Signature=5f1e2d")
+        except ValueError:
+            logger.exception("refused")
+        record = AccessRecord("r", "c", "1.1", "GET", b"/a", detail="token=5f1e2d")
+        log_access(record)
+    written = capsys.readouterr().err
+    assert "5f1e2d" not in written
+    assert written.count("********") == 3
+
+
+def test_every_octet_in_every_field_is_one_printable_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    octets = [bytes([number]) for number in range(256)]
+    with logging_to_standard_error("info", "json", access=True):
+        for octet in octets:
+            text = octet.decode("latin-1")
+            log_access(AccessRecord("r", text, text, text, b"/" + octet, detail=f"d{text}"))
+            logger.info("said %s", text)
+    lines = capsys.readouterr().err.split("\n")
+    assert lines.pop() == ""
+    assert len(lines) == 512
+    for line in lines:
+        assert line.isascii()
+        assert line.isprintable()
+        json.loads(line)
