@@ -15,6 +15,7 @@ const completed = new Rate('completed'); // users' stories that came to their en
 const wrongBytes = new Counter('wrong_bytes'); // bodies whose digest is not the object's
 const unexplained = new Counter('unexplained'); // neither the answer asked for nor a polite refusal
 const refused = new Counter('refused'); // 503 with Retry-After, where the scenario expects it
+const delivered = new Counter('delivered'); // bodies that came whole, or the whole of a range
 const verified = new Counter('verified'); // bodies whose digest was compared
 const aborted = new Counter('aborted'); // left by us before the end
 
@@ -126,7 +127,9 @@ function judge(response, object, part, keep, how) {
     explain(response, object.key, part ? `bytes ${first}-${last}` : 'whole');
     return false;
   }
-  return !keep || checkBytes(response.body, object, first, length);
+  const right = !keep || checkBytes(response.body, object, first, length);
+  delivered.add(right ? 1 : 0);
+  return right;
 }
 
 function header(response, name) {

@@ -31,12 +31,13 @@ export function duration(usual, inShort) {
 }
 
 // Thresholds that hold in every scenario. `completed` also counts a user whose script broke, which
-// k6 itself would pass over in silence; `wrong_bytes` has no tolerance anywhere.
+// k6 itself would pass over in silence. None has any tolerance.
 const always = {
   checks: ['rate==1'],
   completed: ['rate==1'],
   wrong_bytes: ['count==0'],
   unexplained: ['count==0'],
+  delivered: ['count>0'], // who refuses everybody, however politely, serves nobody
 };
 
 export function options(scenarios, more = {}) {

@@ -20,7 +20,7 @@ function text(data) {
       `${(data.state.testRunDurationMs / 1000).toFixed(1)} s`,
     `  latency: median ${ms(trend.med)}, p95 ${ms(trend['p(95)'])}, p99 ${ms(trend['p(99)'])}, ` +
       `longest ${ms(trend.max)}`,
-    `  ${count('verified')} bodies compared by digest, ${count('wrong_bytes')} wrong; ` +
+    `  ${count('delivered')} delivered, ${count('verified')} compared by digest, ${count('wrong_bytes')} wrong; ` +
       `${count('refused')} refused politely, ${count('aborted')} left early, ` +
       `${count('unexplained')} unexplained`,
   ];

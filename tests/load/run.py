@@ -100,6 +100,9 @@ def _read(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--users", type=int)
     parser.add_argument("--duration", help="90s, 10m, 1h")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--set", action="append", default=[], help="for our Headgate, as it takes it"
+    )
     parser.add_argument("--profile", type=int, default=5, help="seconds of it; 0: none")
     parser.add_argument(
         "--throttle", type=float, default=0.0, help="share of time our Headgate is held still"
@@ -115,7 +118,7 @@ def _target(arguments: argparse.Namespace, data: Path, share: machine.Share) -> 
         return
     print("starting SeaweedFS, its data and Headgate", flush=True)
     groups = frozenset[str]().union(*(SCENARIOS[name].groups for name in arguments.names))
-    with started(data, groups, share, arguments.workers) as ours:
+    with started(data, groups, share, arguments.workers, arguments.set) as ours:
         yield ours if arguments.origin == "s3" else ours.by_directory()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,8 +42,13 @@ class Target:
 
 
 @contextmanager
-def started(data: Path, groups: frozenset[str], share: Share, workers: int) -> Iterator[Target]:
-    """SeaweedFS with these groups of the data, and Headgate before it and before the directory."""
+def started(
+    data: Path, groups: frozenset[str], share: Share, workers: int, settings: Sequence[str] = ()
+) -> Iterator[Target]:
+    """SeaweedFS with these groups of the data, and Headgate before it and before the directory.
+
+    `settings` are more for Headgate, as its `--set` takes them.
+    """
     with ExitStack() as stack:
         with started_on(share.store):
             store = stack.enter_context(SeaweedFS())
@@ -53,7 +58,8 @@ def started(data: Path, groups: frozenset[str], share: Share, workers: int) -> I
         make_certificate(keys)
         with started_on(share.server):
             text = configuration(store, data / "objects", keys, workers)
-            program = stack.enter_context(Headgate(text))
+            more = [word for one in settings for word in ("--set", one)]
+            program = stack.enter_context(Headgate(text, arguments=more))
         yield Target(
             base_url=f"{program.url}/media/",
             other_url=f"{program.url}/files/",
@@ -84,6 +90,7 @@ certificate = "{keys}/certificate.pem"
 key = "{keys}/key.pem"
 [admin]
 bind = "127.0.0.1:0"
+debug = "on"
 [log]
 access = false
 [origins.files]

@@ -175,6 +175,18 @@ def test_a_lie_fails_the_run(root: Path, answer: Answer, code: int, failing: set
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize(("answer", "code"), [(right, 0), (polite, CROSSED), (rude, CROSSED)])
+def test_who_refuses_everybody_serves_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: int
+) -> None:
+    monkeypatch.setattr(data, "sizes", lambda: {"cold": {"cold/new.bin": 5000}})
+    data.make(tmp_path)
+    with serving(tmp_path / "objects", answer) as url:
+        done = play(ROOT / "k6/stampede.js", url, tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+@pytest.mark.servers
 def test_a_script_that_breaks_fails_the_run(root: Path) -> None:
     script = root / "broken.js"
     script.write_text(
