@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from proxy.observability.masking import masked
 
@@ -61,6 +61,10 @@ class AccessRecord:
     detail: str = ""
 
 
+# Not `asdict`, which takes ten times as long: it copies what it finds, all the way down.
+_MEMBERS = tuple(field.name for field in fields(AccessRecord))
+
+
 def log_access(record: AccessRecord) -> None:
     """Logs it; as a warning where the fault is not the client's."""
     level = logging.WARNING if record.outcome == "fault" else logging.INFO
@@ -70,11 +74,11 @@ def log_access(record: AccessRecord) -> None:
 
 def as_json(record: AccessRecord) -> dict[str, object]:
     """The record's members for a JSON line; bytes as text, times rounded to microseconds."""
-    members = asdict(record) | {
+    members = {name: getattr(record, name) for name in _MEMBERS} | {
         "target": record.target.decode("latin-1")[:MAX_TEXT],
         "method": record.method[:32],
         "seconds": round(record.seconds, 6),
-        "detail": masked(record.detail[:MAX_TEXT]),
+        "detail": masked(record.detail[:MAX_TEXT]) if record.detail else "",
     }
     first = record.seconds_to_first_byte
     members["seconds_to_first_byte"] = None if first is None else round(first, 6)
