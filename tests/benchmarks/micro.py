@@ -74,7 +74,7 @@ def _measure(only: str) -> Times:
             "no:cacheprovider",
         ]
         command += ["tests/benchmarks/bench_functions.py", f"--benchmark-json={out}"]
-        command += ["--benchmark-max-time=0.5", "--benchmark-min-time=0.001", "--benchmark-quiet"]
+        command += ["--benchmark-max-time=0.5", "--benchmark-min-time=0.0001", "--benchmark-quiet"]
         done = subprocess.run([*command, "-k", only], capture_output=True, text=True, check=False)
         if done.returncode:
             print(done.stdout + done.stderr, file=sys.stderr)
