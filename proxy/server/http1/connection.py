@@ -36,10 +36,11 @@ _READ_ON = 2.0
 _CLOSE_TIMEOUT = 30.0
 # What may wait unread before we stop reading: requests sent ahead, and the body of this one.
 _MOST_AHEAD, _MOST_BODY = 16 * 1024, 64 * 1024
-# The transport holds at most this much that the kernel has not taken, and one piece more.
-_HIGH_WATER = 64 * 1024
-# TLS encrypts what it is given at once: more in one piece would be held twice.
-_PIECE = 64 * 1024
+# In clear the app waits until the kernel has taken everything: what waits is the app's own buffer,
+# which nobody copies. TLS encrypts at once what it is given, so it gets small pieces, and the app
+# waits while more than one is left. (uvloop's TLS never wakes a writer whose high water is 0.)
+_HIGH_WATER = 0
+_PIECE = 32 * 1024
 # A client as fast as we are never makes us wait; after so much, others get their turn.
 _FAIR_SHARE = 1024 * 1024
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once
@@ -66,7 +67,7 @@ class Http1(ClientProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Waits for the first request."""
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(_HIGH_WATER)
+        self.transport.set_write_buffer_limits(_PIECE if self.peer.tls else _HIGH_WATER)
         self._wait_for_request()
 
     # --- from the network -------------------------------------------------------------------

@@ -28,7 +28,7 @@ from proxy.server.state import Peer, ServerState
 logger = logging.getLogger(__name__)
 
 # A body up to this size is copied behind its head, so that one write takes both.
-_COPIED = 64 * 1024
+_COPIED = 32 * 1024
 _DISCONNECT = {"type": "http.disconnect"}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
