@@ -37,12 +37,7 @@ class Client:
     """One user: a connection of each protocol. `urls` are by protocol, without a path."""
 
     def __init__(self, urls: tuple[str, str]) -> None:
-        limits = httpx.Limits(max_connections=1)
-        common = {"timeout": PATIENCE, "limits": limits, "trust_env": False}
-        self._clients = (
-            httpx.AsyncClient(base_url=urls[0], **common),  # type: ignore[arg-type]  # a dict of options
-            httpx.AsyncClient(base_url=urls[1], http1=False, http2=True, **common),  # type: ignore[arg-type]  # likewise
-        )
+        self._clients = (_client(urls[0], http2=False), _client(urls[1], http2=True))
 
     async def aclose(self) -> None:
         for client in self._clients:
@@ -59,6 +54,18 @@ class Client:
             return Ended("late")
         except (httpx.TransportError, httpx.StreamError) as error:
             return Ended("broken", said=repr(error))
+
+
+def _client(url: str, *, http2: bool) -> httpx.AsyncClient:
+    """One connection; HTTP/2 with prior knowledge."""
+    return httpx.AsyncClient(
+        base_url=url,
+        http1=not http2,
+        http2=http2,
+        timeout=PATIENCE,
+        limits=httpx.Limits(max_connections=1),
+        trust_env=False,
+    )
 
 
 async def _get(
