@@ -1,11 +1,10 @@
-"""An app on sockets, in this process: accepting, draining, and Hypercorn's own habits off."""
+"""An app on sockets, in this process: accepting and draining."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 
-from proxy.server.bridge import make_config
 from proxy.server.serving import Drained, Limits, Serving
 from tests.server import talk
 from tests.server.toy import ToyApp, slow_body
@@ -41,12 +40,3 @@ async def test_a_drain_with_nothing_in_flight_is_quick() -> None:
     await serving.open([one], None)
     async with asyncio.timeout(1):
         assert await serving.drain(30) == Drained()
-
-
-def test_hypercorns_own_limits_and_logs_are_off() -> None:
-    config = make_config(Limits(keep_alive_timeout=7, max_header_size=9000, max_streams=50))
-    assert (config.accesslog, config.errorlog, config.read_timeout) == (None, None, None)
-    assert config.keep_alive_max_requests > 10**15
-    assert [name for name, _ in config.response_headers("h2")] == [b"date"]
-    assert (config.keep_alive_timeout, config.h2_max_header_list_size) == (7, 9000)
-    assert (config.h11_max_incomplete_size, config.h2_max_concurrent_streams) == (9000, 50)

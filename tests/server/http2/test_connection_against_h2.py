@@ -63,6 +63,14 @@ ARGUED: dict[str, Argument] = {
             and ours.resets == (frame.stream_id,)
         )
     ),
+    "padding may fill a frame whole (§6.1, §6.2); h2 ends the connection": (
+        lambda frame, ours, theirs: (
+            frame.kind in {frames.DATA, frames.HEADERS}
+            and frame.flags & frames.PADDED > 0
+            and frames.content_of(frame) == b""
+            and theirs.fault
+        )
+    ),
     "the reserved bit of an increment is passed over (§6.9); h2 reads it": (
         lambda frame, ours, theirs: (
             frame.kind == frames.WINDOW_UPDATE and frame.payload[0] & 0x80 > 0 and theirs.fault
@@ -77,6 +85,11 @@ ARGUED: dict[str, Argument] = {
     "SETTINGS_NO_RFC7540_PRIORITIES is 0 or 1 (RFC 9218 §2.1); h2 does not know it": (
         lambda frame, ours, theirs: (
             frame.kind == frames.SETTINGS and b"\0\x09" in frame.payload and ours.fault
+        )
+    ),
+    "a setting counts each time it comes (§6.5.3); h2 looks at its last value only": (
+        lambda frame, ours, theirs: (
+            frame.kind == frames.SETTINGS and len(frame.payload) > 6 and ours.fault
         )
     ),
     "SETTINGS_ENABLE_CONNECT_PROTOCOL means nothing to a server (RFC 8441 §3); h2 checks it": (
