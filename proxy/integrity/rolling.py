@@ -15,8 +15,9 @@ from typing import Final
 from proxy.integrity.checksums import Sum
 
 # A hop to a thread and back costs about 70 µs, as much as SHA-256 of 128 KiB. Batches are joined,
-# since each call of hashlib has to wait for the interpreter anew when it is done.
-BATCH: Final = 512 * 1024
+# since each call of hashlib has to wait for the interpreter anew when it is done. Twice as large
+# costs 5 % less CPU, half as large 17 % more, and a stalled client's stream holds up to one.
+BATCH: Final = 256 * 1024
 # Less than this is not worth the hop: 0.1 ms of MD5, the slowest.
 INLINE_BELOW: Final = 64 * 1024
 # Checksums need processors, not patience; beyond four the network is the limit.
