@@ -489,7 +489,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.mark.parametrize("policy", ["require", "when-available"])
 async def test_cancelled_at_every_await(pool: ThreadPoolExecutor, policy: Policy) -> None:
-    body = random.Random(4).randbytes(2 * BATCH + 9)
+    body = random.Random(4).randbytes(4 * BATCH + 9)
     parts = [body[:BATCH], body[BATCH:]]
     watched = Watched(MemoryOrigin({"a": stored(body, composite_of("sha256", parts))}))
     parted = PartedOrigin(watched, (BATCH, len(body) - BATCH))
