@@ -3,18 +3,16 @@
 Requests are answered one after the other; the next head is not looked at before. What a client
 sends ahead stays in the kernel but for one read (RFC 9112 §9.3.2 lets a server do so).
 
-There is one timer, and it is only moved when it fires: a deadline that was put off since then
-costs nothing.
+There is one deadline, and no timer, lock or queue for a request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 import struct
-from collections.abc import Callable
 
+from proxy.server.http1.deadline import Deadline
 from proxy.server.http1.exchange import Exchange
 from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer
 from proxy.server.http1.parser import RequestHead, RequestParser
@@ -60,9 +58,7 @@ class Http1(ClientProtocol):
         self._paused = False
         self._share = 0
         self._idle_since = self._loop.time()
-        self._deadline, self._timer_at = math.inf, math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._expire: Callable[[], None] = self._finish
+        self._deadline = Deadline()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Waits for the first request."""
@@ -91,10 +87,10 @@ class Http1(ClientProtocol):
             self._refuse(refused.status)
             return
         if head is None:
-            if self._parser.unread and self._expire != self._give_up_head:
-                self._set_deadline(_HEAD_TIMEOUT, self._give_up_head)
+            if self._parser.unread and not self._deadline.is_for(self._give_up_head):
+                self._deadline.set(_HEAD_TIMEOUT, self._give_up_head)
             return
-        self._deadline, self._expire = math.inf, self._finish
+        self._deadline.clear()
         self._exchange = Exchange(self, head, body_ended=self._parser.body_read)
         if not self._parser.body_read:
             self._read_body(self._exchange)
@@ -113,8 +109,8 @@ class Http1(ClientProtocol):
                 self._refuse(refused.status)
             exchange.disconnect()
             return
-        if self._deadline < math.inf:
-            self._set_deadline(_BODY_TIMEOUT, self._give_up_body)
+        if self._deadline.is_for(self._give_up_body):
+            self._deadline.set(_BODY_TIMEOUT, self._give_up_body)
         if body or self._parser.body_read:
             exchange.take_body(body, ended=self._parser.body_read)
 
@@ -144,8 +140,7 @@ class Http1(ClientProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
         self._lost = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.stop()
         if self._writable is not None:
             self._writable.set()
         if self._exchange is None:
@@ -159,11 +154,11 @@ class Http1(ClientProtocol):
         """The app waits for a body that is not complete."""
         if waits and self._exchange is not None and not self._exchange.answered:
             self.transport.write(CONTINUE)
-        self._set_deadline(_BODY_TIMEOUT, self._give_up_body)
+        self._deadline.set(_BODY_TIMEOUT, self._give_up_body)
 
     def took_body(self) -> None:
         """The app took what there was of the body."""
-        self._deadline = math.inf
+        self._deadline.clear()
         if not self._reading:
             self._choose_reading()
 
@@ -249,30 +244,8 @@ class Http1(ClientProtocol):
     def _wait_for_request(self) -> None:
         self._idle_since = self._loop.time()
         draining = self.state.draining
-        self._set_deadline(_LINGER if draining else self.state.limits.keep_alive_timeout)
-
-    def _set_deadline(self, seconds: float, expire: Callable[[], None] | None = None) -> None:
-        """What happens if nothing else does for so long; closing, if nothing is said."""
-        self._expire = expire or self._finish
-        self._deadline = self._loop.time() + seconds
-        if self._deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._arm()
-
-    def _arm(self) -> None:
-        self._timer_at = self._deadline
-        self._timer = self._loop.call_at(self._deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer, self._timer_at = None, math.inf
-        if self._lost or self._deadline == math.inf:
-            return
-        if self._loop.time() < self._deadline - 0.001:
-            self._arm()
-        else:
-            self._deadline = math.inf
-            self._expire()
+        seconds = _LINGER if draining else self.state.limits.keep_alive_timeout
+        self._deadline.set(seconds, self._finish)
 
     def _give_up_head(self) -> None:
         self._refuse(REQUEST_TIMEOUT)
@@ -300,7 +273,7 @@ class Http1(ClientProtocol):
         self._choose_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._set_deadline(_READ_ON)
+            self._deadline.set(_READ_ON, self._finish)
         else:
             self._finish()  # TLS has no half-closed connection; its close reads on by itself
 
@@ -308,7 +281,7 @@ class Http1(ClientProtocol):
         """Closes when what was sent has been taken."""
         self._discards = True
         self.transport.close()
-        self._set_deadline(_CLOSE_TIMEOUT, self.abort)
+        self._deadline.set(_CLOSE_TIMEOUT, self.abort)
 
     def _reset(self) -> None:
         own = self.transport.get_extra_info("socket")
@@ -323,7 +296,7 @@ class Http1(ClientProtocol):
         if self._exchange is None and not (self._discards or self._parser.unread):
             left = self._idle_since + _LINGER - self._loop.time()
             if left > 0:
-                self._set_deadline(left)
+                self._deadline.set(left, self._finish)
             else:
                 self._finish()
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import MutableMapping
-from typing import Any, Protocol
-from urllib.parse import unquote_to_bytes
+from typing import Any
 
 from proxy.errors import HeadgateError
 from proxy.server.http1.heads import (
@@ -22,92 +21,14 @@ from proxy.server.http1.heads import (
     status_line,
     write_fields,
 )
+from proxy.server.http1.line import Line, make_scope
 from proxy.server.http1.parser import RequestHead
-from proxy.server.state import Peer, ServerState
 
 logger = logging.getLogger(__name__)
 
 # A body up to this size is copied behind its head, so that one write takes both.
 _COPIED = 32 * 1024
 _DISCONNECT = {"type": "http.disconnect"}
-_ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
-
-
-def make_scope(head: RequestHead, peer: Peer) -> dict[str, Any]:
-    """The ASGI scope of a request."""
-    raw_path, _, query = head.target.partition(b"?")
-    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
-    return {
-        "type": "http",
-        "http_version": head.version,
-        "asgi": _ASGI,
-        "method": head.method.decode("ascii"),
-        "scheme": peer.scheme,
-        "path": path.decode("utf-8", "replace"),
-        "raw_path": raw_path,
-        "query_string": query,
-        "root_path": "",
-        "headers": head.headers,
-        "client": peer.client,
-        "server": peer.server,
-        "state": {},
-        "extensions": {},
-    }
-
-
-class Line(Protocol):
-    """What an exchange asks of its connection."""
-
-    @property
-    def state(self) -> ServerState:
-        """What the server shares: the app, the tally."""
-        ...
-
-    @property
-    def peer(self) -> Peer:
-        """Both ends."""
-        ...
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """Where bytes go."""
-        ...
-
-    def wants_body(self, *, waits: bool) -> None:
-        """The app waits for a body that is not complete; `waits`: its client for a 100."""
-        ...
-
-    def took_body(self) -> None:
-        """The app took what there was of the body."""
-        ...
-
-    def goes_on(self, head: RequestHead) -> bool:
-        """Whether the connection can be used for another request after this one."""
-        ...
-
-    def closes_after_this(self) -> None:
-        """The response says that it is the last."""
-        ...
-
-    def must_wait(self, size: int) -> bool:
-        """Whether whoever sent so much must `wait` before it sends more."""
-        ...
-
-    async def wait(self) -> None:
-        """Waits for the client to take what was sent, or for the others to have their turn."""
-        ...
-
-    async def write_large(self, body: bytes) -> None:
-        """Writes a body so that the transport never holds much of it."""
-        ...
-
-    def break_off(self, *, reset: bool) -> None:
-        """Ends a response that can't be completed, so that it does not look complete."""
-        ...
-
-    def exchange_over(self, *, complete: bool) -> None:
-        """The app has returned, and its response is complete or broken off."""
-        ...
 
 
 class Exchange:

@@ -1,0 +1,112 @@
+"""Mutated requests at a real worker, for as long as one likes: no test, a program.
+
+    .venv/bin/python -m tests.server.fuzz_http1 [--seconds N] [--seed N]
+
+Each connection sends one or more requests that were cut, doubled, flipped or joined, in one or
+several pieces, and reads until the server closes or falls silent. In the end the worker must still
+answer, have no handler left, no more descriptors than at the beginning, and no traceback in its log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.processes import descendants
+from tests.server import rig, talk
+
+SEEDS = (
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"HEAD /x?y=z HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    b"GET http://b/x HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\n",
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    b"OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nAccept: */*\r\nRange: bytes=0-\r\n\r\n",
+    b"GET /slow?3,1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /zeros?10485760 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+)
+BITS = (b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"+5", b"0x5", b"-1", b"\r\n\r\n", b"\xff",
+        b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b";" * 300,
+        b"FFFFFFFFFFFFFFFFF", b"HTTP/1.1", b"0\r\n\r\n", b"a" * 20_000)  # fmt: skip
+
+
+def mutated(choose: random.Random) -> bytes:
+    """One stream of bytes for one connection."""
+    data = bytearray(b"".join(choose.choices(SEEDS, k=choose.randint(1, 4))))
+    for _ in range(choose.choice((0, 1, 1, 2, 3, 8))):
+        at, to = sorted(choose.randint(0, len(data)) for _ in range(2))
+        match choose.randrange(5):
+            case 0:
+                data[at:at] = choose.choice(BITS)
+            case 1:
+                del data[at : min(to, at + 20)]
+            case 2 if data:
+                data[at % len(data)] ^= 1 << choose.randrange(8)
+            case 3:
+                data[at:at] = data[at : min(to, at + 40)]
+            case _:
+                del data[to:]
+    return bytes(data)
+
+
+async def one(port: int, choose: random.Random) -> int:
+    """One connection; returns how many responses it saw."""
+    data = mutated(choose)
+    try:
+        async with talk.connected(port) as (reader, writer):
+            pieces = choose.choice((1, 1, 2, 5))
+            for number in range(pieces):
+                writer.write(
+                    data[number * len(data) // pieces : (number + 1) * len(data) // pieces]
+                )
+                await asyncio.sleep(0.001 if pieces > 1 else 0)
+            if choose.random() < 0.3:
+                writer.transport.abort()
+                return 0
+            async with asyncio.timeout(choose.choice((0.02, 0.2))):
+                return (await reader.read(200_000)).count(b"HTTP/1.1 ")
+    except (OSError, TimeoutError):
+        return 0
+
+
+def descriptors(pid: int) -> int:
+    """How many the worker has open."""
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in descendants(pid)[1:])
+
+
+async def main(seconds: float, seed: int) -> None:
+    """Runs, and raises if anything is left or broken."""
+    choose = random.Random(seed)
+    with tempfile.TemporaryDirectory() as directory:
+        async with rig.running(Path(directory)) as toy:
+            await talk.get(toy.port, "/x")
+            before, connections, answers = descriptors(toy.process.pid), 0, 0
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                answers += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
+                connections += 16
+            await asyncio.sleep(35)  # the longest deadline of a connection that lingers
+            seen = json.loads(await talk.get(toy.port, "/seen"))
+            after = descriptors(toy.process.pid)
+            print(f"seed {seed}: {connections} connections, {answers} answers, {seen['running']}"
+                  f" handlers, descriptors {before} before and {after} after")  # fmt: skip
+            assert seen["running"] == 1, "a handler is left"
+            assert after <= before + 2, "descriptors are left"
+            assert "Traceback" not in toy.log, toy.log[-5000:]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.seconds, arguments.seed))
