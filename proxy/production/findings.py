@@ -49,4 +49,4 @@ def lines(findings: Iterable[Finding]) -> Iterator[str]:
         yield f"{one.severity:<8} {one.about}: {one.said}"
         if one.remedy:
             yield f"{'':<8} -> {one.remedy}"
-    yield f"{count['error']} errors, {count['warning']} warnings, {count['ok']} ok"
+    yield f"errors: {count['error']}, warnings: {count['warning']}, ok: {count['ok']}"

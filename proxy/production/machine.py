@@ -49,7 +49,7 @@ def check_disk(directory: Path) -> Finding:
     said = f"{usage.free / _MIB:.0f} MiB are free at {directory}"
     remedy = "free some, or give it a file system of its own"
     if not os.access(directory, os.W_OK):
-        remedy = f"chown it to the user that serves, {os.geteuid()}"
+        remedy = f"give it to the user that serves, {os.geteuid()}, or mount a volume there"
         return warning("disk", f"{directory} can't be written", remedy)
     if usage.free < _FULL:
         return error("disk", said, remedy)

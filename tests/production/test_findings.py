@@ -11,5 +11,5 @@ def test_each_finding_is_a_line_with_its_remedy_below_and_a_count_ends_it() -> N
         "         -> do this",
         "error    c: bad",
         "         -> do that",
-        "1 errors, 1 warnings, 1 ok",
+        "errors: 1, warnings: 1, ok: 1",
     ]
