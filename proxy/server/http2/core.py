@@ -120,6 +120,12 @@ class Core:
         stream.drop()
         self._handler.over(stream)
 
+    def abandon(self) -> None:
+        """The connection is over: drops every stream, and with it what was to be sent."""
+        for stream in list(self.streams.values()):
+            self._forget(stream, End.RESET_BY_US)
+        self.sender.take(0)
+
     def say_goaway(self, code: ErrorCode = ErrorCode.NO_ERROR, *, soon: bool = False) -> None:
         """Says which stream was the last; `soon`, that one will be (§6.8)."""
         last = frames.HIGHEST_STREAM if soon else self.last_stream

@@ -85,7 +85,7 @@ class Http2(ClientProtocol):
 
     def _work(self) -> None:
         waiting, self._working = self._working is not None, None
-        if self._closing:
+        if self._over():
             return
         if self.connection.step(_EFFORT):
             if not waiting:
@@ -122,7 +122,7 @@ class Http2(ClientProtocol):
         for handle in (self._timer, self._flushing, self._working):
             if handle is not None:
                 handle.cancel()
-        self._drop_all()
+        self.connection.abandon()
         super().connection_lost(error)
 
     # --- what the connection tells --------------------------------------------------------------
@@ -181,7 +181,7 @@ class Http2(ClientProtocol):
             self._flushing.cancel()
             self._flushing = None
         sender, share = self.connection.sender, _FAIR_SHARE
-        while share > 0 and not (self.paused or self._closing or sender.idle):
+        while share > 0 and not (self.paused or sender.idle or self._over()):
             pieces = sender.take(_WRITE)
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self.transport.write(data)
@@ -210,7 +210,7 @@ class Http2(ClientProtocol):
         """Looks after the time once a second, or more often for a short keep-alive."""
         now, keep_alive = self._loop.time(), self.state.limits.keep_alive_timeout
         self._timer = self._loop.call_later(min(1.0, keep_alive / 4), self._tick)
-        if self._closing:
+        if self._over():
             return
         if self.connection.partial and now - self._whole_since >= _HEAD_TIMEOUT:
             self.connection.fail(ErrorCode.PROTOCOL_ERROR)
@@ -221,6 +221,10 @@ class Http2(ClientProtocol):
             self._progress = now
         elif now - self._progress >= _STALL_TIMEOUT:
             self.abort()
+
+    def _over(self) -> bool:
+        """Whether nothing more can be written: a transport that failed is closing by itself."""
+        return self._closing or self.transport.is_closing()
 
     def _has_more(self) -> bool:
         """Whether there is something for the client to take."""
@@ -241,7 +245,7 @@ class Http2(ClientProtocol):
         """The client's fault: says GOAWAY, and reads on for a moment so that it arrives."""
         self.transport.write(b"".join(self.connection.sender.take(0)))
         self._closing = True
-        self._drop_all()
+        self.connection.abandon()
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._loop.call_later(_READ_ON, self.transport.abort)
@@ -249,15 +253,14 @@ class Http2(ClientProtocol):
             self.transport.close()  # which reads on until the client has heard of it
         self.transport.resume_reading()
 
+    def abort(self) -> None:
+        """Closes at once; what has not left is lost."""
+        self._closing = True
+        super().abort()
+
     def _close(self) -> None:
         self._closing = True
         self.transport.close()
-
-    def _drop_all(self) -> None:
-        for exchange in list(self._exchanges.values()):
-            exchange.end()
-            self._give_up(exchange)
-        self._exchanges.clear()
 
     def begin_drain(self) -> None:
         """Tells the client to open no more streams; those it has just opened are still served."""
@@ -267,7 +270,7 @@ class Http2(ClientProtocol):
 
     def _last_call(self) -> None:
         """Says which stream was the last (RFC 9113 §6.8), and closes when it is over."""
-        if not self._closing:
+        if not self._over():
             self._say_goodbye()
 
     def cut(self) -> None:

@@ -27,10 +27,12 @@ ARGUED: dict[str, Argument] = {
             frame.kind in _BLOCKS and len(ours.resets) == 1 and theirs.fault and not ours.told
         )
     ),
-    "we refuse heads h2 leaves to the app: user information, other controls, TE, a repeated or"
-    " unmet Content-Length, a target that is no path": (
+    "we refuse heads h2 leaves to the app: user information, other controls, TE, a repeated"
+    " Content-Length, a target that is no path; and one that trailers do not meet": (
         lambda frame, ours, theirs: (
-            frame.kind in _BLOCKS and len(ours.resets) == 1 and "request" in "".join(theirs.told)
+            frame.kind in _BLOCKS
+            and len(ours.resets) == 1
+            and any(one.startswith(("request", "end")) for one in theirs.told)
         )
     ),
     "what the app must not see is answered, and the app not told": (

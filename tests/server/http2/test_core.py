@@ -47,6 +47,18 @@ def test_more_than_the_connections_window_is_a_fault() -> None:
     assert driven.connection.failed == ErrorCode.FLOW_CONTROL_ERROR
 
 
+def test_nothing_is_kept_of_a_connection_that_is_over() -> None:
+    driven = Driven()
+    driven.give(headers(1), headers(3))
+    streams = list(driven.connection.streams.values())
+    for stream in streams:
+        driven.connection.sender.body(stream, bytes(100_000), end=False)
+    driven.connection.abandon()
+    assert driven.told.gone == [1, 3]
+    assert [(stream.unsent, list(stream.pieces)) for stream in streams] == [(0, [])] * 2
+    assert driven.connection.streams == {}
+
+
 def test_resets_of_either_side_are_counted() -> None:
     made_us_reset: dict[str, Callable[[int], bytes]] = {
         "an increment of nothing": lambda one: headers(one) + update(one, 0),
