@@ -32,7 +32,10 @@ def lines(title: str, unit: str, data: Sequence[tuple[int, Series]]) -> str:
         + '"/>'
         for place, seen in data
     ]
-    labels = [_text(_x(share), HEIGHT - 8, f"{end * share:.0f} s") for share in (0, 0.5, 1)]
+    labels = [
+        _text(_x(share), HEIGHT - 8, f"{end * share:.0f} s", anchor)
+        for share, anchor in ((0, "start"), (0.5, "middle"), (1, "end"))
+    ]
     return _frame(title, unit, top, [*drawn, *labels])
 
 

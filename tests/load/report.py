@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.load.charts import bars, colour, lines
-from tests.load.figures import MIB, Kind, figures, rates, read, series
+from tests.load.figures import MIB, Kind, disturbance, figures, rates, read, series
 
 RUNS = Path(".local/load")
 _NEWEST = 8
@@ -49,7 +49,7 @@ def page(folders: Sequence[Path], runs: Sequence[dict[str, Any]], base: Path) ->
 
 
 def _overview(folders: Sequence[Path], runs: Sequence[dict[str, Any]], base: Path) -> str:
-    head = "<tr><th>run<th>began<th>result<th>processor, cores<th>commit<th>load average<th>files"
+    head = "<tr><th>run<th>began<th>result<th>processor, cores<th>commit<th>others took<th>files"
     rows = []
     for place, (folder, run) in enumerate(zip(folders, runs, strict=True)):
         facts = run["machine"]
@@ -64,7 +64,7 @@ def _overview(folders: Sequence[Path], runs: Sequence[dict[str, Any]], base: Pat
             _result(run["exit_code"]),
             escape(f"{facts['processor']}, {facts['cores']}"),
             escape(str(facts["commit"])),
-            escape(f"{facts['load_average'][0]} to {run['load_average_after'][0]:.2f}"),
+            f"{disturbance(run):.0%}",
             files,
         )
         rows.append("<tr>" + "".join(f"<td>{cell}" for cell in cells))
