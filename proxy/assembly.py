@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -52,6 +53,9 @@ from proxy.server.worker import run_worker
 from proxy.welcome import welcome
 
 _log = logging.getLogger("headgate")
+
+# Where cgroup v2 says what a container may use.
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # --- a worker -----------------------------------------------------------------------------------
 
@@ -316,10 +320,18 @@ def plan_of(settings: Settings) -> ServingPlan:
     )
 
 
-def processors() -> int:
-    """How many processors this process may use."""
+def processors(quota: Path = CPU_QUOTA) -> int:
+    """How many processors this process may use: by affinity, and by its container's quota.
+
+    `quota` is cgroup v2's file, "<microseconds> <of so many>" or "max <of so many>".
+    """
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text().split()
+        return min(count, max(1, int(allowed) // int(period)))
+    except (OSError, ValueError):  # no container, or "max"
+        return count
 
 
 def worker(control: int) -> int:

@@ -55,6 +55,24 @@ def test_the_plan_for_the_supervisor(tmp_path: Path) -> None:
     assert load_from_supervisor(plan.payload) == settings
 
 
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ("max 100000", None),
+        ("100000 100000", 1),
+        ("50000 100000", 1),
+        ("150000 100000", 1),
+        ("9900000 100000", None),
+        ("", None),
+    ],
+)
+def test_auto_keeps_to_the_quota_of_a_container(
+    tmp_path: Path, quota: str, expected: int | None
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    assert processors(tmp_path / "cpu.max") == (expected or len(os.sched_getaffinity(0)))
+
+
 async def test_a_start_that_fails_names_the_origin_and_leaves_nothing(tmp_path: Path) -> None:
     service = Service(settings_of(tmp_path / "none"))
     with pytest.raises(StartError, match=r"^origins\.files: "):
