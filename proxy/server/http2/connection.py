@@ -1,7 +1,7 @@
 """One HTTP/2 connection as a state machine: bytes in, calls to a handler out; no input or output.
 
 What each frame does, and which fault it is where it must not come (RFC 9113 §5 and §6). The bytes
-to write are in `sender`. Decisions: docs/decisions/0010-own-frame-layer-for-http2.md.
+to write are in `sender`. Decisions: docs/decisions/0006-own-frame-layer-for-http2.md.
 """
 
 from __future__ import annotations
