@@ -135,7 +135,9 @@ async def test_a_request_body_and_what_comes_behind_it() -> None:
     assert b"".join(one["body"] for one in heard[:-1]) == b"abc"
 
 
-async def test_a_client_is_told_to_continue_when_its_body_is_wanted() -> None:
+async def test_a_client_is_told_to_continue_when_its_body_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         body = (await receive())["body"]
         await send(START)
@@ -149,7 +151,7 @@ async def test_a_client_is_told_to_continue_when_its_body_is_wanted() -> None:
             informed.append(isinstance(event, h2.events.InformationalResponseReceived))
             taken(event)
 
-        client._take = take  # type: ignore[method-assign]  # h2's client tells of a 100
+        monkeypatch.setattr(client, "_take", take)
         stream = client.request("/", "POST", end=False, headers=[(b"expect", b"100-continue")])
         while True not in informed:
             await client.read_some()

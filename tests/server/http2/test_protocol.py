@@ -212,7 +212,9 @@ async def test_answers_pile_up_for_nobody(monkeypatch: pytest.MonkeyPatch) -> No
         await until(lambda: not side.state.connections)
 
 
-async def test_a_long_read_of_frames_leaves_others_their_turn() -> None:
+async def test_a_long_read_of_frames_leaves_others_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with connected(hello) as (side, client):
         stopped: list[float] = []
         ticking = asyncio.get_running_loop()
@@ -230,7 +232,7 @@ async def test_a_long_read_of_frames_leaves_others_their_turn() -> None:
             steps.append(len(stopped))
             return step(effort)
 
-        side.protocols[0].connection.step = count  # type: ignore[method-assign]  # to count turns
+        monkeypatch.setattr(side.protocols[0].connection, "step", count)
         upload = client.request("/", "POST", end=False)
         client.writer.write(b"".join(frame(0, b"a", upload) for _ in range(5000)))
         await until(lambda: len(steps) > 10)
