@@ -7,6 +7,7 @@ become the load that is looked for.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.admin.answers import FIELDS, as_json, one_of, only, problem, whole
+from proxy.admin.answers import FIELDS, BadParameter, as_json, one_of, only, problem, whole
 from proxy.observability.fleet import Fleet, Reply
 from proxy.observability.profiling import MOST_SECONDS
 
@@ -33,7 +34,7 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; frame-ancestors 'none'"
 )
-_HIGHEST_PID = 2**22
+_WORKER = re.compile(r"worker-[0-9]{1,4}|[1-9][0-9]{0,6}")
 
 
 class Busy(Exception):
@@ -52,10 +53,10 @@ class Debugging:
         given = only(request, ("seconds", "format", "worker"))
         seconds = whole(given, "seconds", 10, 1, MOST_SECONDS)
         form = one_of(given, "format", tuple(_FORMATS), "html")
-        pid = _pid(given)
+        worker = _worker(given)
         async with self._alone():
             replies = await self._fleet.ask(
-                "profile", {"seconds": seconds}, seconds + _PATIENCE, pid
+                "profile", {"seconds": seconds}, seconds + _PATIENCE, worker
             )
             sessions = [one.value for one in replies if not one.error]
             if not sessions:
@@ -70,10 +71,10 @@ class Debugging:
         """What was allocated during some seconds and is still held, by place; objects by type."""
         given = only(request, ("seconds", "worker"))
         seconds = whole(given, "seconds", 5, 1, MOST_SECONDS)
-        pid = _pid(given)
+        worker = _worker(given)
         async with self._alone():
             replies = await self._fleet.ask(
-                "memory", {"seconds": seconds}, seconds + _PATIENCE, pid
+                "memory", {"seconds": seconds}, seconds + _PATIENCE, worker
             )
         return _by_worker(replies)
 
@@ -87,7 +88,7 @@ class Debugging:
 
     async def _look_up(self, request: Request, what: str) -> Response:
         given = only(request, ("worker",))
-        return _by_worker(await self._fleet.ask(what, {}, _LOOK_UP, _pid(given)))
+        return _by_worker(await self._fleet.ask(what, {}, _LOOK_UP, _worker(given)))
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -106,8 +107,11 @@ class Debugging:
         }
 
 
-def _pid(given: Mapping[str, str]) -> int | None:
-    return whole(given, "worker", 0, 1, _HIGHEST_PID) if "worker" in given else None
+def _worker(given: Mapping[str, str]) -> str:
+    worker = given.get("worker", "")
+    if "worker" in given and _WORKER.fullmatch(worker) is None:
+        raise BadParameter('worker: expected a name such as "worker-0", or a process id.')
+    return worker
 
 
 def _by_worker(replies: Sequence[Reply]) -> Response:

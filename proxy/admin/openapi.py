@@ -23,8 +23,8 @@ def _seconds(default: int) -> _Json:
 
 _WORKER = _parameter(
     "worker",
-    {"type": "integer", "minimum": 1, "maximum": 2**22},
-    "The process id of one worker. Left out: all of them.",
+    {"type": "string", "pattern": "^(worker-[0-9]{1,4}|[1-9][0-9]{0,6})$"},
+    'Only this worker, by name ("worker-0") or process id. Left out: all of them.',
 )
 
 

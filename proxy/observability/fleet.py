@@ -51,9 +51,9 @@ class Fleet(Protocol):
         ...
 
     async def ask(
-        self, what: str, arguments: Arguments, seconds: float, pid: int | None = None
+        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
     ) -> list[Reply]:
-        """Asks all workers, or the one with this process id; empty if there is none.
+        """Asks all workers, or those of this name or process id; empty if there is none.
 
         `seconds` is how long an answer may take; what comes later is a reply with an error.
         """

@@ -6,7 +6,6 @@ It stands directly over a store, below whatever asks again, so that each request
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from time import monotonic
 from typing import cast
 
@@ -113,21 +112,23 @@ class MeteredObject:
         self._opened, self._count = opened, count
         self.representation: Representation = opened.representation
         self.aclose = opened.aclose
-        if isinstance(opened, Parted):
+        if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""
         count = self._count
         count.asked("read")
+        buffers = self._opened.read(span)
         try:
-            async with aclosing(self._opened.read(span)) as buffers:
-                async for buffer in buffers:
-                    count.bytes += len(buffer)
-                    yield buffer
+            async for buffer in buffers:
+                count.bytes += len(buffer)
+                yield buffer
         except Fault as fault:
             count.failed(fault)
             raise
+        finally:
+            await buffers.aclose()
 
     async def _part_sizes(self) -> tuple[int, ...] | None:
         self._count.asked("open")

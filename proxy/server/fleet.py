@@ -200,13 +200,13 @@ class WorkerFleet:
     # --- questions ------------------------------------------------------------------------------
 
     async def ask(
-        self, what: str, arguments: Arguments, seconds: float, pid: int | None = None
+        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
     ) -> list[Reply]:
         """See `Fleet`."""
         workers = [
             one
             for one in self._workers()
-            if one.state in ("ready", "draining") and pid in (None, one.pid)
+            if one.state in ("ready", "draining") and worker in ("", one.name, str(one.pid))
         ]
         return await asyncio.gather(
             *(self._ask_one(one, what, arguments, seconds) for one in workers)

@@ -25,7 +25,7 @@ class StubFleet:
         self._health = health or {"ready": True, "draining": False, "workers": []}
         self._answers = answers or {}
         self._events = events
-        self.asked: list[tuple[str, Arguments, float, int | None]] = []
+        self.asked: list[tuple[str, Arguments, float, str]] = []
         self.listening = 0
         self.counted: dict[str, float] = {}
 
@@ -39,10 +39,10 @@ class StubFleet:
         self.counted[metric.name] = self.counted.get(metric.name, 0) + amount
 
     async def ask(
-        self, what: str, arguments: Arguments, seconds: float, pid: int | None = None
+        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
     ) -> list[Reply]:
-        self.asked.append((what, arguments, seconds, pid))
-        if pid not in (None, 101):
+        self.asked.append((what, arguments, seconds, worker))
+        if worker not in ("", "worker-0", "101"):
             return []
         if what not in self._answers:
             return [Reply(101, "worker-0", error="no answer in 1 s")]
@@ -52,7 +52,7 @@ class StubFleet:
     def listen(
         self, what: str, arguments: Arguments, take: Callable[[Any], None]
     ) -> Iterator[None]:
-        self.asked.append((what, arguments, 0.0, None))
+        self.asked.append((what, arguments, 0.0, ""))
         self.listening += 1
         try:
             for event in self._events:

@@ -55,8 +55,8 @@ async def test_a_profile_in_each_form(form: str, media_type: str, session: dict[
     assert answer.status_code == 200
     assert answer.headers["content-type"] == media_type
     assert "test_debug" in answer.text
-    [(what, arguments, seconds, pid)] = fleet.asked
-    assert (what, arguments, pid) == ("profile", {"seconds": 3}, 101)
+    [(what, arguments, seconds, worker)] = fleet.asked
+    assert (what, arguments, worker) == ("profile", {"seconds": 3}, "101")
     assert seconds > 3
     if form == "speedscope":
         assert json.loads(answer.text)["profiles"]
@@ -67,7 +67,7 @@ async def test_a_profile_in_each_form(form: str, media_type: str, session: dict[
 async def test_profiles_of_several_workers_are_one(session: dict[str, Any]) -> None:
     class Two(StubFleet):
         async def ask(
-            self, what: str, arguments: Arguments, seconds: float, pid: int | None = None
+            self, what: str, arguments: Arguments, seconds: float, worker: str = ""
         ) -> list[Reply]:
             silent = Reply(103, "worker-2", error="no answer in 1 s")
             return [Reply(101, "worker-0", session), Reply(102, "worker-1", session), silent]
@@ -114,7 +114,7 @@ async def test_of_a_hundred_at_once_one_runs(session: dict[str, Any]) -> None:
         running = most = 0
 
         async def ask(
-            self, what: str, arguments: Mapping[str, Any], seconds: float, pid: int | None = None
+            self, what: str, arguments: Mapping[str, Any], seconds: float, worker: str = ""
         ) -> list[Reply]:
             self.running += 1
             self.most = max(self.most, self.running)
