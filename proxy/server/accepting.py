@@ -81,6 +81,8 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
             self._listener.close()
             self._spare.close()
+            for refused in list(self._explained):
+                self._forget(refused)
 
     def _accept_some(self) -> int:
         """Accepts what is there, up to a bound; returns how many."""

@@ -271,11 +271,15 @@ class Http1(ClientProtocol):
         """Says that nothing more comes, and reads on for a moment so that it arrives."""
         self._discards = True
         self._choose_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._deadline.set(_READ_ON, self._finish)
-        else:
+        if not self.transport.can_write_eof():
             self._finish()  # TLS has no half-closed connection; its close reads on by itself
+            return
+        try:
+            self.transport.write_eof()
+        except OSError:
+            self._finish()  # the client is gone
+        else:
+            self._deadline.set(_READ_ON, self._finish)
 
     def _finish(self) -> None:
         """Closes when what was sent has been taken."""

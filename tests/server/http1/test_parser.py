@@ -204,9 +204,10 @@ def test_fields_are_lower_case_and_trimmed() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            [GET + b"\r\n", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", b"\r\n", b"\n", b"\x00", b"a: b\r\n",
-             POST + b"Content-Length: 5\r\n\r\nhello", b"POST / HTTP/1.1\r\n", b"Host: a\r\n", b"5\r\n",
-             b"Transfer-Encoding: chunked\r\n", b"Content-Length: 3\r\n", b"hello", b" ", b":"]
+            [GET + b"\r\n", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", b"\r\n", b"\n", b"\x00",
+             POST + b"Content-Length: 5\r\n\r\nhello", b"POST / HTTP/1.1\r\n", b"Host: a\r\n",
+             b"Transfer-Encoding: chunked\r\n", b"Content-Length: 3\r\n", b"hello", b" ", b":",
+             b"5\r\n", b"a: b\r\n"]
         ),
         max_size=8,
     ),

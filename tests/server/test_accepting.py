@@ -1,0 +1,91 @@
+"""Limits on connections over the wire, with real descriptors running out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from proxy.server import accepting
+from proxy.server.serving import Limits
+from tests.server import talk
+from tests.server.http1.test_exchange import served
+from tests.server.toy import ToyApp
+
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def held(port: int, count: int) -> AsyncGenerator[list[asyncio.StreamReader]]:
+    """So many connections, each of which has had an answer."""
+    async with contextlib.AsyncExitStack() as stack:
+        readers = []
+        for _ in range(count):
+            reader, writer = await stack.enter_async_context(talk.connected(port))
+            writer.write(ASK)
+            await reader.readuntil(b"hello")
+            readers.append(reader)
+        yield readers
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)]
+)
+async def test_one_too_many_is_told_so_and_has_room_later(limits: Limits) -> None:
+    async with served(ToyApp(b""), limits) as (serving, port):
+        async with held(port, 2):
+            refused = await talk.http1(port, ASK, seconds=5)
+            assert refused.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 1\r\n" in refused
+            assert serving.connections == 2
+        async with asyncio.timeout(5):
+            while serving.connections:
+                await asyncio.sleep(0.01)
+        assert await talk.get(port, "/x") == b"hello"
+
+
+async def test_at_the_limit_of_descriptors_the_spare_one_refuses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served(ToyApp(b"")) as (serving, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        second = None
+        try:
+            # One more for the client's end; none for ours.
+            free = os.open(os.devnull, os.O_RDONLY)
+            full = [os.dup(free) for _ in range(3)]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(full) + 1, hard))
+            with contextlib.suppress(OSError):
+                while True:
+                    full.append(os.dup(free))
+            os.close(full.pop())
+            second = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(5):
+                with contextlib.suppress(ConnectionResetError):
+                    assert await second[0].read() == b""
+            assert serving.connections == 1
+            writer.write(ASK)
+            assert b"200 OK" in await reader.readuntil(b"hello")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for one in {*full, free}:
+                os.close(one)
+            writer.close()
+            if second is not None:
+                second[1].close()
+        assert "there are no descriptors left" in caplog.text
+        assert await talk.get(port, "/x") == b"hello"
+
+
+async def test_clients_get_small_buffers_in_the_kernel() -> None:
+    async with served(ToyApp(b"")) as (serving, port), held(port, 1):
+        [connection] = serving._state.connections
+        own = connection.transport.get_extra_info("socket")
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == accepting._UNSENT
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
