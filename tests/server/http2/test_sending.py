@@ -87,6 +87,14 @@ def test_a_window_may_become_negative() -> None:
     assert bodies(driven) == [(1, 3)]
 
 
+def test_a_larger_first_window_opens_those_that_wait() -> None:
+    driven = opened(1, window=0)
+    driven.connection.sender.body(driven.connection.streams[1], bytes(1000), end=True)
+    assert bodies(driven) == []
+    driven.give(settings((4, 400)))
+    assert bodies(driven) == [(1, 400)]
+
+
 @pytest.mark.parametrize("size", [0, 5, 16384, 16385])
 @pytest.mark.parametrize("trailers", [b"", write_trailers([(b"a", b"b")])])
 def test_the_end_is_said_once_and_last(size: int, trailers: bytes) -> None:
