@@ -207,6 +207,10 @@ def test_work_is_done_in_small_parts() -> None:
     while driven.connection.step(5):
         pass
     assert len(driven.told.heads) == 20
+    many = (*GET, *[(b"a%d" % one, b"b") for one in range(100)])
+    driven.connection.receive(headers(41, many) + headers(43, GET))
+    assert driven.connection.step(50)
+    assert 43 not in driven.told.heads
 
 
 def test_a_head_for_the_app() -> None:

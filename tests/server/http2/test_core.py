@@ -40,6 +40,14 @@ def test_padding_and_bodies_nobody_reads_are_credited_at_once() -> None:
     assert {one.kind for one in driven.sent()} == {frames.WINDOW_UPDATE}
 
 
+def test_bodies_of_faulty_streams_are_credited_too() -> None:
+    driven = Driven()
+    for stream in range(1, 121, 2):
+        driven.give(headers(stream), data(stream, bytes(16000)))
+    assert driven.connection.failed is None
+    assert len(driven.resets()) == 60
+
+
 def test_more_than_the_connections_window_is_a_fault() -> None:
     driven = Driven()
     for stream in range(1, 21, 2):
