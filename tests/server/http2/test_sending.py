@@ -67,7 +67,9 @@ def test_the_connections_window_is_shared_fairly() -> None:
         sender.body(streams[number], bytes(1 << 20), end=True)
     order = []
     for _ in range(4):
-        order += [number for number, _ in bodies(driven)]
+        sent = bodies(driven)
+        order += [number for number, _ in sent]
+        assert sum(size for _, size in sent) == 65535
         assert sender.idle
         driven.give(update(0, 65535))
     assert order.count(1) == pytest.approx(order.count(3), abs=4)

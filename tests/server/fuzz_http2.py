@@ -1,0 +1,139 @@
+"""Frames no client would send, at a real worker, for as long as one likes: no test, a program.
+
+    .venv/bin/python -m tests.server.fuzz_http2 [--seconds N] [--seed N]
+
+Each connection sends frames in any order, some of them flipped, cut or doubled, in one or several
+pieces, and reads until the server closes or falls silent. In the end the worker must still answer,
+have no handler left, no more descriptors than at the beginning, and no traceback in its log but
+the toy app's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.server.http2 import frames
+from tests.server import rig, talk
+from tests.server.fuzz_http1 import descriptors, ours
+from tests.server.http2.driving import (
+    GET,
+    POST,
+    block,
+    data,
+    frame,
+    headers,
+    reset,
+    settings,
+    update,
+)
+
+_PATHS = (b"/", b"/echo", b"/slow?3,1", b"/fail", b"/short", b"/zeros?1048576", b"/trailers?70000",
+          b"/never", b"/unread", b"@", b"/\xff")  # fmt: skip
+_WORDS = (0, 1, 100, 65535, 2**31 - 1)
+
+
+def _request(choose: random.Random, stream: int) -> bytes:
+    fields = [*choose.choice((GET, POST))[:3], (b":path", choose.choice(_PATHS))]
+    if choose.random() < 0.2:
+        fields.append(
+            choose.choice(((b"content-length", b"5"), (b"X", b"y"), (b"te", b"trailers")))
+        )
+    if choose.random() < 0.1:
+        choose.shuffle(fields)
+    return headers(stream, fields, end=choose.random() < 0.7, whole=choose.random() < 0.95)
+
+
+_KINDS: tuple[Callable[[random.Random, int], bytes], ...] = (
+    _request,
+    _request,
+    _request,
+    lambda choose, stream: data(stream, bytes(choose.choice((0, 1, 5, 16384)))),
+    lambda choose, stream: data(stream, b"hello", end=True, flags=choose.choice((0, 8))),
+    lambda choose, stream: reset(stream),
+    lambda choose, stream: update(choose.choice((0, stream)), choose.choice(_WORDS)),
+    lambda choose, stream: settings((choose.randint(1, 9), choose.choice(_WORDS))),
+    lambda choose, stream: frame(frames.PING, bytes(8), 0, choose.randint(0, 1)),
+    lambda choose, stream: frame(frames.PRIORITY, choose.randbytes(5), stream),
+    lambda choose, stream: frame(frames.PRIORITY_UPDATE, bytes((0, 0, 0, stream)) + b"u=1, i"),
+    lambda choose, stream: frame(frames.CONTINUATION, block(GET), stream, choose.choice((0, 4))),
+    lambda choose, stream: frame(
+        frames.HEADERS, choose.randbytes(9), stream, choose.randint(0, 255)
+    ),
+    lambda choose, stream: frame(choose.randint(0, 30), choose.randbytes(8), stream),
+)
+
+
+def mutated(choose: random.Random) -> bytes:
+    """One stream of bytes for one connection."""
+    sent = bytearray(frames.PREFACE + settings())
+    stream = 1
+    for _ in range(choose.randint(1, 30)):
+        stream += choose.choice((0, 0, 2, 2, 2, -2, 1)) if stream < 250 else 0
+        sent += choose.choice(_KINDS)(choose, max(0, stream))
+    for _ in range(choose.choice((0, 0, 0, 1, 3))):
+        at = choose.randrange(len(sent))
+        match choose.randrange(3):
+            case 0:
+                sent[at] ^= 1 << choose.randrange(8)
+            case 1:
+                del sent[at : at + choose.randint(1, 20)]
+            case _:
+                sent[at:at] = sent[at : at + choose.randint(1, 60)]
+    return bytes(sent)
+
+
+async def one(port: int, choose: random.Random) -> int:
+    """One connection; returns how many bytes it got."""
+    sent, got = mutated(choose), 0
+    try:
+        async with talk.connected(port) as (reader, writer):
+            pieces = choose.choice((1, 1, 2, 5))
+            for number in range(pieces):
+                start, end = (one * len(sent) // pieces for one in (number, number + 1))
+                writer.write(sent[start:end])
+                await asyncio.sleep(0.001 if pieces > 1 else 0)
+            if choose.random() < 0.3:
+                writer.transport.abort()
+                return 0
+            async with asyncio.timeout(choose.choice((0.02, 0.2))):
+                while came := await reader.read(200_000):
+                    got += len(came)
+    except (OSError, TimeoutError):
+        pass
+    return got
+
+
+async def main(seconds: float, seed: int) -> None:
+    """Runs, and raises if anything is left or broken."""
+    choose = random.Random(seed)
+    with tempfile.TemporaryDirectory() as directory:
+        async with rig.running(Path(directory)) as toy:
+            await talk.get(toy.port, "/x")
+            before, connections, got = descriptors(toy.process.pid), 0, 0
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                got += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
+                connections += 16
+            await asyncio.sleep(15)  # the longest deadline of a connection that lingers
+            seen = json.loads(await talk.get(toy.port, "/seen"))
+            after = descriptors(toy.process.pid)
+            print(f"seed {seed}: {connections} connections, {got} bytes, {seen['running']}"
+                  f" handlers, descriptors {before} before and {after} after")  # fmt: skip
+            assert seen["running"] == 1, "a handler is left"
+            assert after <= before + 2, "descriptors are left"
+            assert not ours(toy.log), ours(toy.log)[:3]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.seconds, arguments.seed))
