@@ -163,8 +163,8 @@ class VerifiedObject:
     async def new_sum(self) -> Sum | None:
         """A checksum to compare with `expected`; None if there is no way to make it.
 
-        Asks the store for part sizes if it is a composite one; raises an OriginFault if that
-        fails and checks are required.
+        Asks the store for part sizes if it is a composite one; raises ChecksumMismatch if they
+        contradict the object's size, and an OriginFault if asking fails and checks are required.
         """
         expected = self.expected
         if expected is None:
@@ -174,6 +174,10 @@ class VerifiedObject:
         if self._parts is None:
             try:
                 self._parts = await self._sizes.of(self._key, self._opened)
+            except ChecksumMismatch:
+                size = self.representation.size
+                self._settle(Verdict("mismatch", expected.algorithm, bytes=size))
+                raise
             except OriginFault:
                 if self._how.policy == "require":
                     raise

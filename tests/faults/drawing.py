@@ -144,8 +144,8 @@ def _kind_of(asked: Asked) -> str:
 
 
 def _is_hidden(asked: Asked) -> bool:
-    """Whether no checksum that a store tells with its answer says anything of these bytes."""
-    return asked.length < asked.thing.size or not asked.thing.is_whole
+    """Whether nothing that a store tells says anything of just these bytes."""
+    return asked.length < asked.thing.size
 
 
 def _longer(chance: random.Random, _: Asked, __: Store) -> Drawn:
@@ -156,9 +156,8 @@ def _longer(chance: random.Random, _: Asked, __: Store) -> Drawn:
 
 def _shorter(chance: random.Random, asked: Asked, _: Store) -> Drawn:
     act = Act(longer=-chance.randint(1, asked.length), extra=chance.random() < 0.5)
-    # A range says its place as well, which gives the lie away.
-    hidden = asked.length == asked.thing.size and _is_hidden(asked)
-    return Drawn(f"Content-Length too short, {_kind_of(asked)}", (act,), hidden=hidden)
+    # Given away by a range's own place, by the checksum, or by the parts of a COMPOSITE object.
+    return Drawn(f"Content-Length too short, {_kind_of(asked)}", (act,))
 
 
 def _endless(_: random.Random, __: Asked, ___: Store) -> Drawn:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.errors import ObjectChanged, OriginFault
+from proxy.errors import ChecksumMismatch, ObjectChanged, OriginFault
 from proxy.origins.s3.answers import part_size_of, parts_of
 from proxy.origins.s3.client import Client
 from proxy.semantics.representation import Representation
@@ -31,7 +31,11 @@ _UNKNOWN = (400, 416, 501)
 async def part_sizes(
     client: Client, target: str, pin: Mapping[str, str], representation: Representation
 ) -> tuple[int, ...] | None:
-    """See `S3Object.part_sizes`; `target` and `pin` are those of the version that was opened."""
+    """See `S3Object.part_sizes`; `target` and `pin` are those of the version that was opened.
+
+    Raises ChecksumMismatch if the store tells every part, and the object it opened has another
+    length than they have together: one of the two answers is a lie.
+    """
     count, size = parts_of(representation.etag), representation.size
     if count is None:
         return None
@@ -44,7 +48,9 @@ async def part_sizes(
         else:
             between = await asking.sizes(*range(2, count)) if count <= MOST_ASKED else None
             sizes = None if between is None else [first, *between, last]
-    return tuple(sizes) if sizes is not None and sum(sizes) == size else None
+    if sizes is not None and sum(sizes) != size:
+        raise ChecksumMismatch(f"an object of {size} bytes whose parts have {sum(sizes)}")
+    return None if sizes is None else tuple(sizes)
 
 
 class _Asking:

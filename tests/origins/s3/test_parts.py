@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from proxy.errors import ObjectChanged, OriginFault, OriginUnavailable
+from proxy.errors import ChecksumMismatch, ObjectChanged, OriginFault, OriginUnavailable
 from proxy.origins.base import NO_BODY
 from proxy.origins.s3.parts import MOST_ASKED
 from tests.origins.cancelling import cancel_everywhere
@@ -78,9 +78,6 @@ async def test_too_many_different_parts() -> None:
     "respond",
     [
         in_parts(9, 9, told=3),
-        in_parts(9, more=1),
-        in_parts(9, 5, more=1),
-        in_parts(9, 5, 9, 9, more=1),
         refusing(answer(200, {"ETag": MD5}, length=27)),
         refusing(answer(400)),
         refusing(answer(416), 3),
@@ -89,6 +86,14 @@ async def test_too_many_different_parts() -> None:
 )
 async def test_a_store_that_does_not_tell(respond: Respond) -> None:
     assert (await asked(respond))[0] is None
+
+
+@pytest.mark.parametrize("sizes", [(9,), (9, 5), (9, 5, 9, 9), (9, 9, 9)])
+@pytest.mark.parametrize("more", [1, -1])
+async def test_a_length_that_the_parts_contradict(sizes: tuple[int, ...], more: int) -> None:
+    """A Content-Length that is a lie: without its own checksum, only the parts give it away."""
+    with pytest.raises(ChecksumMismatch):
+        await asked(in_parts(*sizes, more=more))
 
 
 async def test_not_uploaded_in_parts() -> None:
