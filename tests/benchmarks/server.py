@@ -49,8 +49,11 @@ class Server:
         self.figures.setdefault(kind, []).append(value)
 
     def small(self, kind: str, url: str) -> None:
-        """Requests a second of 1 KiB."""
-        self.note(kind, wrk(f"{url}/small", connections=CONNECTIONS, seconds=SECONDS).per_second)
+        """Requests a second of 1 KiB, and the processor time of each."""
+        before = usage(self.pid()).cpu
+        asked = wrk(f"{url}/small", connections=CONNECTIONS, seconds=SECONDS)
+        self.note(f"{kind}, req/s", asked.per_second)
+        self.note(f"{kind}, CPU µs", (usage(self.pid()).cpu - before) / asked.requests * 1e6)
 
     def large(self, kind: str, url: str, size: int) -> None:
         """MB/s, and seconds of processor time per GB."""
@@ -79,8 +82,8 @@ def main() -> None:
         os.sched_setaffinity(0, {CLIENT_CPU})
         for number in range(arguments.rounds + 1):
             for server in servers:
-                server.small("1 KiB, req/s", server.clear)
-                server.small("1 KiB TLS, req/s", server.tls)
+                server.small("1 KiB", server.clear)
+                server.small("1 KiB TLS", server.tls)
                 server.large("large", server.clear, size)
                 server.large("large TLS", server.tls, size)
             if number == 0:  # warms the page cache
@@ -149,7 +152,7 @@ def _report(servers: list[Server]) -> None:
     print("\n| figure |" + "".join(f" {one.name} |" for one in servers))
     print("| --- |" + " --- |" * len(servers))
     for kind in servers[0].figures:
-        digits = 2 if "CPU" in kind else 0
+        digits = 2 if "GB" in kind else 0
         cells = (
             f" {median(one.figures[kind]):.{digits}f}"
             f" ({min(one.figures[kind]):.{digits}f} to {max(one.figures[kind]):.{digits}f}) |"

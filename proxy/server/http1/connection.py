@@ -214,16 +214,20 @@ class Http1(ClientProtocol):
         would be the end of the body (RFC 9112 §8: else it looks complete)."""
         if reset:
             self._reset()
+        elif self._paused:
+            self.abort()  # it does not read: what it has not taken would keep the connection
         else:
             self._finish()
 
-    def exchange_over(self, complete: bool) -> None:
+    def exchange_over(self, *, complete: bool) -> None:
         """The app has returned, and its response is complete or broken off."""
         self._exchange = None
         if self._lost:
             self.state.leave(self)
         elif self.transport.is_closing() or self._discards:
             pass
+        elif self._paused:  # the app has given up waiting for its client
+            self.abort()
         elif self._closes or not complete or not self._parser.body_read:
             self._end()
         else:

@@ -191,7 +191,7 @@ class Exchange:
         size = 0 if self._bodyless else len(body)
         head = b"" if self._sent_head else self._make_head(size, more=more)
         self._count(size, more=more)
-        self._sent_head, self._ended = True, not more
+        self._sent_head = True
         connection, last = self._connection, b""
         if self._chunked:
             head += b"%x\r\n" % size if size else b""
@@ -204,7 +204,8 @@ class Exchange:
             await connection.write_large(body)
             if last and not self._gone:
                 connection.transport.write(last)
-        if self._ended:
+        if not more:  # only now: who gives up before has sent a part
+            self._ended = True
             self._wake()
         if connection.must_wait(size):
             await connection.wait()

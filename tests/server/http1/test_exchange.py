@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trustme
@@ -241,16 +241,12 @@ async def test_a_reader_that_stops_makes_the_app_wait(secure: bool) -> None:
             await send(body(bytes(65536), more=True))
             sent += 65536
 
-    issuer = trustme.CA()
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issuer.issue_cert("localhost").configure_cert(tls)
-    trusting = ssl.create_default_context()
-    issuer.configure_trust(trusting)
+    tls, trusting = _trust()
     async with (
         served(endless, tls=tls if secure else None) as (serving, port),
         talk.connected(port, trusting if secure else None) as (_, writer),
     ):
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+        cast("asyncio.Transport", writer.transport).pause_reading()
         writer.write(GET)
         before = -1
         while before < sent or not sent:
@@ -260,3 +256,44 @@ async def test_a_reader_that_stops_makes_the_app_wait(secure: bool) -> None:
         assert connection.transport.get_write_buffer_size() <= 65536
         await asyncio.sleep(0.3)
         assert sent == before
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_client_that_is_given_up_is_gone_at_once(secure: bool, more: bool) -> None:
+    size = 16 * 1024 * 1024  # more than the kernel takes on both sides
+
+    async def gives_up(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"%d" % (size + more))))
+        async with asyncio.timeout(0.3):
+            await send(body(bytes(size), more=more))
+
+    server, client = _trust()
+    async with (
+        served(gives_up, tls=server if secure else None) as (serving, port),
+        talk.connected(port, client if secure else None) as (reader, writer),
+        asyncio.timeout(10),
+    ):
+        cast("asyncio.Transport", writer.transport).pause_reading()
+        writer.write(GET.replace(b"close", b"keep-alive") * 2)
+        while not serving.tally.failed:
+            await asyncio.sleep(0.01)
+        while serving.connections:
+            await asyncio.sleep(0.01)
+        cast("asyncio.Transport", writer.transport).resume_reading()
+        came = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await reader.read(1 << 20):
+                came += piece
+        assert came.count(b"HTTP/1.1 200") <= 1
+        assert len(came) < size
+        assert serving.tally.failed == 1
+
+
+def _trust() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server shows, and a client that trusts it."""
+    issuer = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    issuer.issue_cert("localhost").configure_cert(server)
+    issuer.configure_trust(client)
+    return server, client
