@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tomllib
@@ -157,3 +158,14 @@ def test_check_loads_no_server(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_trace_says_in_one_line_why_it_cant_look(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = headgate("trace", "--admin", f"127.0.0.1:{port}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"headgate: Can't look at 127.0.0.1:{port}")
+    done = headgate("trace", "--token-file", "missing", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("missing: can't be read")

@@ -158,9 +158,9 @@ def load(program: Headgate) -> Iterator[list[int]]:
 
 def test_profiles_show_the_work_and_serving_goes_on(program: Headgate) -> None:
     with load(program) as statuses, httpx.Client(timeout=60) as client:
-        text = client.get(f"{program.admin_url}/debug/profile?seconds=2&format=text").text
-        assert "PublicDoor" in text
-        assert "deliver" in text
+        target = f"{program.admin_url}/debug/profile?seconds=2&format="
+        frames = client.get(f"{target}speedscope").json()["shared"]["frames"]
+        assert {"deliver", "send_plan"} <= {one["name"] for one in frames}
         tasks = client.get(f"{program.admin_url}/debug/tasks").json()
         assert {one["name"] for one in tasks["workers"]} == {"worker-0", "worker-1"}
         memory = client.get(f"{program.admin_url}/debug/memory?seconds=1").json()
@@ -292,6 +292,27 @@ def test_nothing_is_told_without_the_token(root: Path) -> None:
                     request = client.build_request("GET", "/", headers=bearer)
                     request.extensions["target"] = target.encode()
                     assert client.send(request).status_code in {400, 404}, target
+
+
+def test_a_reload_changes_who_gets_in_without_closing_the_door(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o600)
+    with Headgate(configuration(root)) as program, httpx.Client() as client:
+        assert client.get(f"{program.admin_url}/metrics").status_code == 200
+        program.rewrite(configuration(root, f'token_file = "{file}"'))
+        os.kill(program.pid, signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while client.get(f"{program.admin_url}/metrics").status_code != 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        values = values_of(program, authorization=f"Bearer {TOKEN}")
+        assert values["headgate_configuration_loads_total[('result', 'accepted')]"] == 2
+        command = [sys.executable, "-m", "proxy", "trace", "--admin", program.admin_url]
+        refused = subprocess.run(
+            command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (refused.returncode, "needs the token" in refused.stderr) == (1, True)
 
 
 # --- the status page ------------------------------------------------------------------------------
