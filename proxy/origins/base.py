@@ -109,6 +109,7 @@ class Page:
     after: str | None = None
 
 
+@runtime_checkable
 class Lister(Protocol):
     """An origin that can also list."""
 

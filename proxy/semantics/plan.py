@@ -125,18 +125,22 @@ def _spans(
 ) -> tuple[Span, ...] | None:
     """The spans to send; none: the whole representation; None: not satisfiable (416)."""
     asked = parse_ranges(fields.get("range"))
-    if asked is None or not range_applies(fields, representation):
+    if asked is None or len(asked) > policy.max_ranges:
         return ()
-    if len(asked) > policy.max_ranges:
+    if not range_applies(fields, representation):
         return ()
     size = representation.size
     met = tuple(span for span in (wanted.meet(size) for wanted in asked) if span)
     if not met:
         return () if size == 0 and _is_suffix_of_nothing(asked) else None
-    # Parts that add up to more than the whole, or overlap beyond reason, are answered whole.
-    if len(met) > 1 and sum(span.length for span in met) > size:
-        return ()
-    return () if _overlapping(met) > policy.max_overlapping else met
+    return () if _is_too_much(met, size, policy) else met
+
+
+def _is_too_much(spans: tuple[Span, ...], size: int, policy: Policy) -> bool:
+    """Parts that add up to more than the whole, or overlap beyond reason, are answered whole."""
+    if len(spans) > 1 and sum(span.length for span in spans) > size:
+        return True
+    return _overlapping(spans) > policy.max_overlapping
 
 
 def _is_suffix_of_nothing(asked: tuple[ByteRange, ...]) -> bool:

@@ -226,15 +226,17 @@ async def _is_folder(place: _Place) -> bool:
         else:
             await index.aclose()
             return True
-    if not place.mount.listing or not _is_lister(place.origin):
+    if not place.mount.listing or not isinstance(place.origin, Lister):
         return False
-    page = await _lister(place.origin).list(f"{place.key}/", None, 1)
+    page = await place.origin.list(f"{place.key}/", None, 1)
     return bool(page.entries)
 
 
 async def _deliver_listing(site: Site, request: Request, place: _Place) -> Answer:
     after = request.query.get("after")
-    page = await _lister(place.origin).list(place.key, after, site.listing_page)
+    if not isinstance(place.origin, Lister):
+        raise NotFound("this origin can't list")
+    page = await place.origin.list(place.key, after, site.listing_page)
     if not page.entries and place.key and after is None:
         return await _deliver_instead(site, request, replace(place, mount=_unlisted(place.mount)))
     listing = Listing(
@@ -253,16 +255,6 @@ async def _deliver_listing(site: Site, request: Request, place: _Place) -> Answe
 
 def _unlisted(mount: Mount) -> Mount:
     return replace(mount, listing=False)
-
-
-def _is_lister(origin: Origin) -> bool:
-    return callable(getattr(origin, "list", None))
-
-
-def _lister(origin: Origin) -> Lister:
-    if not _is_lister(origin):
-        raise NotFound("this origin can't list")
-    return origin  # type: ignore[return-value]  # a Protocol can't be asked at run time for less
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -270,7 +270,8 @@ class TestEveryOriginEveryProtocol:
         assert b"page.txt" in page.content
         moved = await client.get(f"/{origin}/folder")
         assert moved.status_code == 308
-        assert str(moved.next_request.url) == str(page.url)  # type: ignore[union-attr]  # is there
+        assert moved.next_request is not None
+        assert str(moved.next_request.url) == str(page.url)
 
 
 @pytest.mark.parametrize("origin", ["files", "seaweed"])

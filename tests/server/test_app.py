@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.types import Message
@@ -117,10 +119,9 @@ async def test_websockets_are_refused() -> None:
 
 async def test_the_application_has_no_routes_of_its_own() -> None:
     """Starlette's router redirects and answers 404 by itself, unless it is told not to."""
-    from contextlib import asynccontextmanager  # noqa: PLC0415  # for this test alone
 
     @asynccontextmanager
-    async def lifespan(_: object):  # type: ignore[no-untyped-def]  # noqa: ANN202  # for this test alone
+    async def lifespan(_: object) -> AsyncIterator[None]:
         yield
 
     site = Site([Mount("/", "m")], [], {"m": MemoryOrigin(OBJECTS)})
