@@ -1,4 +1,4 @@
-"""HTTP/1.1 against a real worker, by raw bytes: what Hypercorn lets through must not pass here."""
+"""HTTP/1.1 against a real worker, by raw bytes."""
 
 from __future__ import annotations
 
@@ -68,6 +68,18 @@ async def test_an_absolute_target_is_its_path_and_its_host_counts(port: int) -> 
     ("expected", "request_bytes"),
     [
         (400, POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (400, POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
+        (400, POST + b"Content-Length: +5\r\n\r\nhello"),
+        (400, POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+        (400, b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (501, POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        (400, POST + b"a: b\r\n c: d\r\n\r\n"),
+        (400, POST + b"a : b\r\n\r\n"),
+        (400, POST + b"a: b\nc: d\r\n\r\n"),
+        (400, POST + b"Host: b\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\nHost: a/?x=\r\n\r\n"),
+        (400, b"GET /\r\n\r\n"),
+        (414, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
         (400, b"GET / HTTP/1.1\r\n\r\n"),
         (400, b"GET evil HTTP/1.1\r\nHost: a\r\n\r\n"),
         (400, b"GET @evil HTTP/1.1\r\nHost: a\r\n\r\n"),

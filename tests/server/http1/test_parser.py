@@ -66,6 +66,7 @@ def read(data: bytes, step: int = 0) -> Read:
         ([400], b"\r\n\r\n" + GET + b"\r\n"),
         ([400], b"GET / HTTP/1.1\nHost: a\n\n"),
         ([400], GET + b"a: b\nc: d\r\n\r\n"),
+        ([400], GET + b"a: b\n"),  # at once, not when its time is up
         ([400], GET + b"a: b\rc: d\r\n\r\n"),
         # §3.2: targets; RFC 9110 §4.2.4: no user information
         ([(b"GET", b"/x?y", b"")], b"GET http://b/x?y HTTP/1.1\r\nHost: a\r\n\r\n"),
