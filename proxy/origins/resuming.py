@@ -107,7 +107,7 @@ class ResumingObject:
         self._key = key
         self._trying = trying
         self._was_read = False
-        if isinstance(opened, Parted):
+        if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
 
     @property
