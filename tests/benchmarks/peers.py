@@ -181,8 +181,10 @@ def _measure(
             _check(url, row.name)
         before = usage(contestant.pid()).cpu
         asked = row.ask(url, seconds, work)
+        if not asked.requests:
+            raise Failed(f"{url}: no answer within {seconds} s")
         cost = (usage(contestant.pid()).cpu - before) / row.work(asked)
-    except (Failed, OSError, ZeroDivisionError) as fault:
+    except (Failed, OSError) as fault:
         cell.failed = str(fault)[:500]
         print(f"{row.title}, {contestant.name}: {cell.failed}", file=sys.stderr, flush=True)
         return
