@@ -1,1 +1,1 @@
-"""Where ASGI and Hypercorn are met: requests come in here, answers go out. Decides no HTTP rule."""
+"""Where sockets and ASGI are met: requests come in, answers go out. Decides no rule of HTTP."""

@@ -1,5 +1,7 @@
 """Certificates: the one place that makes a TLS context, so that supervisor and workers agree.
 
+Hypercorn's configuration makes it: TLS 1.2 or later, ALPN, no compression.
+
 The supervisor loads the files once before it starts any worker, only to see that they can be
 used; each worker loads them again for itself.
 """
@@ -9,13 +11,16 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from hypercorn.config import Config
 
 from proxy.errors import StartError
 
 # TLS 1.2 is the oldest version browsers still speak; RFC 9113 §9.2.2 forbids all its suites but
 # those with an ephemeral key exchange and AEAD. TLS 1.3 has suites of its own.
 _TLS_1_2_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_ALPN = ["h2", "http/1.1"]
+_ALPN = ("h2", "http/1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +51,31 @@ def make_context(files: TLSFiles) -> ssl.SSLContext:
 
     Raises `StartError` in one line when the files can't be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.set_ciphers(_TLS_1_2_SUITES)
-    context.set_alpn_protocols(_ALPN)
     _check_readable(files.certificate, "certificate")
     _check_readable(files.key, "key")
     try:
-        context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
+        context = _config(files).create_ssl_context()
     except _Encrypted:
         raise StartError(
             f"The TLS key {files.key} is encrypted: give one without a pass phrase"
         ) from None
     except ssl.SSLError as error:
         raise StartError(_explain(error, files)) from None
+    if context is None:
+        raise StartError("Hypercorn made no TLS context: install version 0.18 of it")
+    # Hypercorn replaces the options that Python sets by one of its own (RFC 9113 §9.2.1).
+    context.options |= ssl.OP_ALL | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
     return context
+
+
+def _config(files: TLSFiles) -> Config:
+    config = Config()
+    config.certfile, config.keyfile = files.certificate, files.key
+    # OpenSSL takes a function for a text, and asks it only if the key is encrypted.
+    config.keyfile_password = cast("str", _no_passphrase)
+    config.ciphers = _TLS_1_2_SUITES
+    config.alpn_protocols = list(_ALPN)
+    return config
 
 
 def _check_readable(path: str, what: str) -> None:

@@ -1,6 +1,7 @@
 """HTTP/2 (RFC 9113, HPACK RFC 7541, priorities RFC 9218) by a frame layer of our own.
 
-Pure, from bytes up to what a connection means. Why so: docs/decisions/0006-own-frame-layer-for-http2.md.
+Pure, from bytes up to what a connection means. Why so:
+docs/decisions/0006-own-frame-layer-for-http2.md.
 
 frames      frames as bytes                      faults      what can be wrong
 blocks      field blocks that come               heads       field blocks that go
