@@ -19,7 +19,7 @@ export const options = make({
 });
 
 // The operator's endpoints as it describes them itself, or else those that have always been there.
-// Only what reads and is quick: no parameters in the path, nothing below /debug/.
+// Only what reads and is quick: no parameters in the path, nothing below /debug/, no stream of events.
 export function setup() {
   if (!adminUrl) {
     return { admin: [] };
@@ -29,8 +29,12 @@ export function setup() {
     return { admin: ['/healthz', '/readyz'] };
   }
   const paths = Object.entries(JSON.parse(described.body).paths);
-  const usable = ([path, methods]) => methods.get && !/[{]|^\/debug\//.test(path);
+  const usable = ([path, { get }]) => get && !/[{]|^\/debug\//.test(path) && !isStream(get);
   return { admin: paths.filter(usable).map(([path]) => path) };
+}
+
+function isStream(operation) {
+  return 'text/event-stream' in (operation.responses['200'].content || {});
 }
 
 export default user(({ admin }) => {
