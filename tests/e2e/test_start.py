@@ -190,20 +190,22 @@ def test_requests_all_through_reloads_are_all_answered(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "small").write_bytes(b"small")
-    with Headgate(configuration(root, "max-age=1")) as program:
-        with httpx.Client(trust_env=False) as client:
-            for number in range(2, 5):
-                program.rewrite(configuration(root, f"max-age={number}"))
-                os.kill(program.pid, signal.SIGHUP)
-                rule = f"max-age={number}"
-                deadline, seen = time.monotonic() + 30, ""
-                while seen != rule:
-                    assert time.monotonic() < deadline, program.output()
-                    answer = client.get(f"{program.url}/small")
-                    assert answer.status_code == 200
-                    seen = answer.headers["cache-control"]
-                    fresh = httpx.get(f"{program.url}/small", trust_env=False)
-                    assert fresh.content == b"small"
+    with (
+        Headgate(configuration(root, "max-age=1")) as program,
+        httpx.Client(trust_env=False) as client,
+    ):
+        for number in range(2, 5):
+            program.rewrite(configuration(root, f"max-age={number}"))
+            os.kill(program.pid, signal.SIGHUP)
+            rule = f"max-age={number}"
+            deadline, seen = time.monotonic() + 30, ""
+            while seen != rule:
+                assert time.monotonic() < deadline, program.output()
+                answer = client.get(f"{program.url}/small")
+                assert answer.status_code == 200
+                seen = answer.headers["cache-control"]
+                fresh = httpx.get(f"{program.url}/small", trust_env=False)
+                assert fresh.content == b"small"
 
 
 @pytest.mark.parametrize("grace", ["20s", "0s"])
