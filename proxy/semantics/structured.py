@@ -2,8 +2,9 @@
 
 A strict reading, as §4.2 asks: a field that is malformed anywhere counts as absent in its
 entirety. Members of another type than Integer are checked and told as None, parameters are checked
-and dropped. No inner list nests, so the grammar is regular, and possessive quantifiers
-keep the time linear in the length of the field.
+and dropped. No inner list nests, so the grammar is regular, and what was matched once is
+never matched again, which keeps the time linear in the length of the field. (Atomic groups say so
+where a group is repeated: before Python 3.11.5 a possessive quantifier behind one matches wrongly.)
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from urllib.parse import unquote_to_bytes
 MAX_FIELD_LENGTH = 4096
 
 _KEY = r"[a-z*][a-z0-9_\-.*]*+"
-_STRING = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+"'
-_DISPLAY_STRING = r'%"(?:[\x20\x21\x23\x24\x26-\x7e]|%[0-9a-f]{2})*+"'
+_STRING = r'"(?>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"'
+_DISPLAY_STRING = r'%"(?>(?:[\x20\x21\x23\x24\x26-\x7e]|%[0-9a-f]{2})*)"'
 # Decimals before integers, since an integer begins as a decimal does.
 _BARE_ITEM = (
     r"(?:-?[0-9]{1,12}\.[0-9]{1,3}"
@@ -28,9 +29,9 @@ _BARE_ITEM = (
     r"|@-?[0-9]{1,15}+"
     rf"|{_STRING}|{_DISPLAY_STRING})"
 )
-_PARAMETERS = rf"(?:;\x20*+{_KEY}(?:={_BARE_ITEM})?)*+"
+_PARAMETERS = rf"(?>(?:;\x20*+{_KEY}(?:={_BARE_ITEM})?)*)"
 _ITEM = _BARE_ITEM + _PARAMETERS
-_INNER_LIST = rf"\(\x20*+(?:{_ITEM}(?:\x20++{_ITEM})*+\x20*+)?\){_PARAMETERS}"
+_INNER_LIST = rf"\(\x20*+(?:{_ITEM}(?>(?:\x20++{_ITEM})*)\x20*+)?\){_PARAMETERS}"
 _MEMBER = re.compile(rf"({_KEY})(?:=(?:({_BARE_ITEM}){_PARAMETERS}|{_INNER_LIST})|{_PARAMETERS})")
 _SEPARATOR = re.compile(r"[ \t]*+(,?)[ \t]*+")
 _INTEGER = re.compile(r"-?[0-9]+")
