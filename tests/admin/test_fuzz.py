@@ -46,7 +46,13 @@ def ask_at_random(operation: Any, mode: GenerationMode) -> set[int]:  # noqa: AN
     """Asks, checks each answer, and gives the statuses."""
     statuses: set[int] = set()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    # The same cases each time: "12" as text is a case of what is not allowed, and is a number.
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(case=operation.as_strategy(generation_mode=mode))
     def run(case: Case[Any]) -> None:
         answer = case.call_and_validate(base_url="http://localhost", headers={"host": "localhost"})

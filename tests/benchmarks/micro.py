@@ -75,7 +75,11 @@ def _measure(only: str) -> Times:
         ]
         command += ["tests/benchmarks/bench_functions.py", f"--benchmark-json={out}"]
         command += ["--benchmark-max-time=0.5", "--benchmark-min-time=0.0001", "--benchmark-quiet"]
-        done = subprocess.run([*command, "-k", only], capture_output=True, text=True, check=False)
+        # Under pytest-xdist's variables pytest-benchmark would not measure.
+        alone = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+        done = subprocess.run(
+            [*command, "-k", only], capture_output=True, text=True, check=False, env=alone
+        )
         if done.returncode:
             print(done.stdout + done.stderr, file=sys.stderr)
             return {}

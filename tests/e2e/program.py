@@ -158,8 +158,14 @@ class Headgate:
             time.sleep(0.03)
 
     def _answers(self) -> bool:
-        """Whether a request in clear gets an answer, whatever it says."""
-        host, _, port = self.settings["server"]["bind"][0].rpartition(":")
+        """Whether both doors answer a request in clear, whatever they say."""
+        doors = [self.settings["server"]["bind"][0]]
+        if admin := self.settings.get("admin", {}).get("bind"):
+            doors.append(admin)
+        return all(map(self._answers_at, doors))
+
+    def _answers_at(self, address: str) -> bool:
+        host, _, port = address.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1) as probe:
             probe.settimeout(5)
             probe.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
