@@ -143,9 +143,11 @@ def load(program: Headgate) -> Iterator[list[int]]:
 
     def run() -> None:
         # A connection for each, so that every worker has work.
-        while not stop.is_set():
-            statuses.append(httpx.get(f"{program.url}/a.txt", timeout=30).status_code)
-            statuses.append(httpx.get(f"{program.url}/missing", timeout=30).status_code)
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(timeout=30, limits=limits) as client:
+            while not stop.is_set():
+                statuses.append(client.get(f"{program.url}/a.txt").status_code)
+                statuses.append(client.get(f"{program.url}/missing").status_code)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -161,7 +163,7 @@ def test_profiles_show_the_work_and_serving_goes_on(program: Headgate) -> None:
         target = f"{program.admin_url}/debug/profile?seconds=2&format="
         frames = client.get(f"{target}speedscope").json()["shared"]["frames"]
         # A sample catches now this, now that of what a response takes.
-        ours = {"deliver", "send_plan", "read_request", "make_plan", "log_access", "with_digests"}
+        ours = {"deliver", "send_plan", "read_request", "make_plan", "log_access", "_answer"}
         assert ours & {one["name"] for one in frames}
         tasks = client.get(f"{program.admin_url}/debug/tasks").json()
         assert {one["name"] for one in tasks["workers"]} == {"worker-0", "worker-1"}
