@@ -5,7 +5,8 @@
 All servers are up for the whole run and are asked in turn, so that a drift of the machine meets
 them alike. Servers have one worker on processor 0; the client (curl, which reads and discards) is
 on processor 1, and so is the store. nginx passes the store's answer on, unbuffered or with 4 MiB of
-buffers, with an address signed beforehand; Headgate signs for itself.
+buffers, with an address signed beforehand; Headgate signs for itself, and checks what it passes on
+by the object's CRC32.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def _rows(stack: ExitStack, size: int) -> list[Row]:
     with (directory / NAME).open("wb") as file:
         file.writelines(_cycle(parts, size))
     store = stack.enter_context(SeaweedFS())
-    store.uploads.put_multipart(store.bucket, NAME, _cycle(parts, size))
+    store.uploads.put_multipart(
+        store.bucket, NAME, _cycle(parts, size), checksum="crc32", checksum_type="FULL_OBJECT"
+    )
     signed = store.uploads.client.generate_presigned_url(
         "get_object", {"Bucket": store.bucket, "Key": NAME}, ExpiresIn=3600
     )
