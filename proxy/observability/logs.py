@@ -31,6 +31,10 @@ _LAST_WORDS = 2.0
 LogFormat = Literal["auto", "json", "text"]
 
 
+# Our loggers: by name, and those of the modules.
+_OURS = ("headgate", "proxy")
+
+
 @contextmanager
 def logging_to_standard_error(
     level: str, form: LogFormat, *, access: bool
@@ -49,8 +53,12 @@ def logging_to_standard_error(
     form_of = TextFormatter() if is_text else JSONFormatter()
     records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_LENGTH)
     root, access_log = logging.getLogger(), logging.getLogger("headgate.access")
-    before = root.level, access_log.level
-    root.setLevel(level.upper())
+    ours = [logging.getLogger(name) for name in _OURS]
+    before = [(one, one.level) for one in (root, access_log, *ours)]
+    # Of libraries only warnings, whatever our level: below that botocore logs what it signs.
+    root.setLevel(logging.WARNING)
+    for one in ours:
+        one.setLevel(level.upper())
     handler = DroppingHandler(records)
     root.addHandler(handler)
     access_log.setLevel(logging.INFO if access else logging.CRITICAL)
@@ -62,8 +70,8 @@ def logging_to_standard_error(
         yield handler
     finally:
         root.removeHandler(handler)
-        root.setLevel(before[0])
-        access_log.setLevel(before[1])
+        for one, level_before in before:
+            one.setLevel(level_before)
         _finish(records, writer)
 
 

@@ -118,3 +118,15 @@ def test_every_octet_in_every_field_is_one_printable_line(
         assert line.isascii()
         assert line.isprintable()
         json.loads(line)
+
+
+def test_libraries_do_not_log_what_they_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    """At its debug level botocore writes canonical requests, with their tokens."""
+    with logging_to_standard_error("debug", "json", access=True):
+        logging.getLogger("botocore.auth").debug("x-amz-security-token:SECRET")
+        logging.getLogger("aiobotocore.credentials").info("Found credentials")
+        logging.getLogger("botocore").warning("worth a line")
+        logger.debug("ours")
+        logging.getLogger("proxy.server.worker").debug("ours too")
+    said = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["worth a line", "ours", "ours too"]
