@@ -142,25 +142,27 @@ def load(program: Headgate) -> Iterator[list[int]]:
     stop = threading.Event()
 
     def run() -> None:
-        # A connection for each, so that every worker has work.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(timeout=30, limits=limits) as client:
+        with httpx.Client(timeout=30) as client:
             while not stop.is_set():
                 statuses.append(client.get(f"{program.url}/a.txt").status_code)
                 statuses.append(client.get(f"{program.url}/missing").status_code)
 
-    thread = threading.Thread(target=run)
-    thread.start()
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
     try:
         yield statuses
     finally:
         stop.set()
-        thread.join(60)
+        for thread in threads:
+            thread.join(60)
 
 
 def test_profiles_show_the_work_and_serving_goes_on(program: Headgate) -> None:
     with load(program) as statuses, httpx.Client(timeout=60) as client:
         target = f"{program.admin_url}/debug/profile?seconds=2&format="
+        while len(statuses) < 4:  # or the profile may be over before the load has begun
+            time.sleep(0.01)
         frames = client.get(f"{target}speedscope").json()["shared"]["frames"]
         # A sample catches now this, now that of what a response takes.
         ours = {"deliver", "send_plan", "read_request", "make_plan", "log_access", "_answer"}
