@@ -55,6 +55,9 @@ class Representation:
             `proxy.semantics.fields` decides that.
         checksums: what the store promises of the bytes.
         version: the store's version id, where it has one.
+        cdn_cache_control: the value of the field for caches like this one (RFC 9213), untouched,
+            or None.
+        tags: the names under which it can be purged with others, each once, in the stored order.
     """
 
     size: int
@@ -68,3 +71,5 @@ class Representation:
     expires: str | None = None
     checksums: tuple[Checksum, ...] = ()
     version: str | None = None
+    cdn_cache_control: str | None = None
+    tags: tuple[str, ...] = ()

@@ -43,6 +43,13 @@ _PARTS = re.compile(r"([^-]+)-([0-9]{1,5})")
 _NO_TYPE = "binary/octet-stream"
 _DIRECTORY_TYPES = ("application/x-directory", "httpd/unix-directory")
 
+# S3 keeps no field of its own for caches: who uploads says it in metadata, of 2 KiB in all.
+_METADATA = "x-amz-meta-"
+MAX_TAGS = 64
+MAX_TAG_LENGTH = 256
+# Octets above 0x7f may be UTF-8, of which each is one character here: they are no controls.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 def range_to_send(first: ByteRange | None) -> str | None:
     """The Range field that asks for `first`, or None to ask for the whole."""
@@ -106,6 +113,8 @@ def representation_of(key: str, size: int, headers: Mapping[str, str]) -> Repres
         expires=headers.get("expires"),
         checksums=checksums_of(headers, etag),
         version=version_of(headers),
+        cdn_cache_control=_stored(headers, "cdn-cache-control"),
+        tags=tags_of(headers),
     )
 
 
@@ -123,6 +132,17 @@ def version_of(headers: Mapping[str, str]) -> str | None:
     """The store's version id; "null" is what an unversioned object is called."""
     version = headers.get("x-amz-version-id")
     return version if version not in (None, "", "null") else None
+
+
+def tags_of(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The purge tags in Cache-Tag, a list with commas: each once, in order.
+
+    Dropped are empty ones, those with control characters or more than `MAX_TAG_LENGTH`
+    characters, and those beyond the first `MAX_TAGS`.
+    """
+    elements = (text.strip(" \t") for text in (_stored(headers, "cache-tag") or "").split(","))
+    tags = (tag for tag in elements if 0 < len(tag) <= MAX_TAG_LENGTH and not _CONTROL.search(tag))
+    return tuple(dict.fromkeys(tags))[:MAX_TAGS]
 
 
 def is_same_version(representation: Representation, size: int, headers: Mapping[str, str]) -> bool:
@@ -208,6 +228,11 @@ def _is_encrypted(headers: Mapping[str, str]) -> bool:
         headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
         or "x-amz-server-side-encryption-customer-algorithm" in headers
     )
+
+
+def _stored(headers: Mapping[str, str], name: str) -> str | None:
+    """A field that stores send as it is or, mostly, as metadata; None where it is empty, too."""
+    return headers.get(name) or headers.get(_METADATA + name) or None
 
 
 def _media_type(key: str, headers: Mapping[str, str]) -> str | None:

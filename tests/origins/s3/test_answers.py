@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import OriginFault
 from proxy.origins.s3.answers import (
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
     body_length,
     checksums_of,
     is_directory,
@@ -18,6 +20,7 @@ from proxy.origins.s3.answers import (
     range_to_send,
     representation_of,
     span_of,
+    tags_of,
 )
 from proxy.semantics.etags import EntityTag, parse_etag
 from proxy.semantics.ranges import ByteRange
@@ -159,6 +162,8 @@ def test_a_representation_keeps_what_the_store_says() -> None:
         "cache-control": "max-age=1",
         "expires": "0",
         "x-amz-version-id": "v1",
+        "x-amz-meta-cdn-cache-control": " max-age=60",
+        "x-amz-meta-cache-tag": "news, front",
     }
     assert representation_of("k", 7, headers) == Representation(
         size=7,
@@ -172,6 +177,8 @@ def test_a_representation_keeps_what_the_store_says() -> None:
         expires="0",
         checksums=(Checksum("md5", bytes.fromhex(MD5), True, 3),),
         version="v1",
+        cdn_cache_control=" max-age=60",
+        tags=("news", "front"),
     )
 
 
@@ -210,6 +217,67 @@ def test_content_encoding(stored: str | None, coding: str | None) -> None:
 
 def test_no_version_is_null() -> None:
     assert representation_of("k", 1, {"x-amz-version-id": "null"}).version is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [
+        ({}, None),
+        ({"cdn-cache-control": "max-age=1"}, "max-age=1"),
+        ({"x-amz-meta-cdn-cache-control": "max-age=2"}, "max-age=2"),
+        (
+            {"cdn-cache-control": "max-age=1", "x-amz-meta-cdn-cache-control": "max-age=2"},
+            "max-age=1",
+        ),
+        ({"cdn-cache-control": "", "x-amz-meta-cdn-cache-control": "no-store"}, "no-store"),
+        ({"x-amz-meta-cdn-cache-control": ""}, None),
+        ({"x-amz-meta-cdn-cache-control": "\x00 malformed"}, "\x00 malformed"),
+        ({"cdn-cache-control-x": "max-age=1", "x-amz-meta-cache-control": "max-age=1"}, None),
+    ],
+)
+def test_the_field_for_caches(headers: dict[str, str], value: str | None) -> None:
+    assert representation_of("k", 1, headers).cdn_cache_control == value
+
+
+LONGEST = "t" * MAX_TAG_LENGTH
+MANY = [str(number) for number in range(MAX_TAGS)]
+
+
+@pytest.mark.parametrize(
+    ("value", "tags"),
+    [
+        ("", ()),
+        (" \t", ()),
+        (",, ,\t,", ()),
+        ("a", ("a",)),
+        (" b ,\ta\t,, b", ("b", "a")),
+        ("two words, A, a", ("two words", "A", "a")),
+        ("a\x00b, c\r\nd, e\x7f, f\tg, h", ("h",)),
+        ("\xc3\x80, \xff", ("\xc3\x80", "\xff")),
+        ('"a, b"', ('"a', 'b"')),
+        (LONGEST, (LONGEST,)),
+        (f"{LONGEST}t, a", ("a",)),
+        (",".join(MANY), tuple(MANY)),
+        (",".join(["0", *MANY, "one more"]), tuple(MANY)),
+    ],
+)
+def test_tags(value: str, tags: tuple[str, ...]) -> None:
+    assert tags_of({"x-amz-meta-cache-tag": value}) == tags
+    assert tags_of({"cache-tag": value, "x-amz-meta-cache-tag": ""}) == tags
+    assert representation_of("k", 1, {"cache-tag": value}).tags == tags
+
+
+def test_the_field_goes_before_metadata() -> None:
+    assert tags_of({"cache-tag": "a", "x-amz-meta-cache-tag": "b"}) == ("a",)
+    assert tags_of({}) == ()
+
+
+@given(st.text(st.sampled_from("ab,\t \0\x7f\xff"), max_size=400))
+def test_tags_are_bounded(value: str) -> None:
+    tags = tags_of({"cache-tag": value})
+    assert len(tags) == len(set(tags)) <= MAX_TAGS
+    assert all(tag == tag.strip(" \t") and 0 < len(tag) <= MAX_TAG_LENGTH for tag in tags)
+    assert tags_of({"cache-tag": ", ".join(tags)}) == tags
 
 
 def b64(length: int) -> str:
