@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.semantics import structured
-from proxy.semantics.structured import MAX_FIELD_LENGTH, read_integers
+from proxy.semantics.structured import MAX_FIELD_LENGTH, Member, read_integers, read_members
 from tests.semantics.backtracking import StepCounter, hostile_texts
 
 LOWER = "abcdefghijklmnopqrstuvwxyz"
@@ -21,7 +23,7 @@ class Malformed(Exception):
 
 
 class SlowReader:
-    """RFC 9651 §4.2, character by character. What is no Integer is None."""
+    """RFC 9651 §4.2, character by character. What is neither Integer nor Boolean is None."""
 
     def __init__(self, text: str) -> None:
         self.rest = list(text)
@@ -42,7 +44,7 @@ class SlowReader:
         while self.rest and self.rest[0] in characters:
             self.rest.pop(0)
 
-    def field(self) -> dict[str, int | None]:  # §4.2
+    def field(self) -> dict[str, Member]:  # §4.2
         self.discard(" ")
         members = self.dictionary()
         self.discard(" ")
@@ -50,15 +52,15 @@ class SlowReader:
             raise Malformed
         return members
 
-    def dictionary(self) -> dict[str, int | None]:  # §4.2.2
-        members: dict[str, int | None] = {}
+    def dictionary(self) -> dict[str, Member]:  # §4.2.2
+        members: dict[str, Member] = {}
         while self.rest:
             key = self.key()
             if self.peek() == "=":
                 self.take()
                 value = self.item_or_inner_list()
             else:
-                value = None
+                value = True
                 self.parameters()
             members[key] = value
             self.discard(" \t")
@@ -70,7 +72,7 @@ class SlowReader:
                 raise Malformed
         return members
 
-    def item_or_inner_list(self) -> int | None:  # §4.2.1.1
+    def item_or_inner_list(self) -> Member:  # §4.2.1.1
         if self.peek() != "(":
             return self.item()
         self.inner_list()
@@ -89,7 +91,7 @@ class SlowReader:
                 raise Malformed
         raise Malformed
 
-    def item(self) -> int | None:  # §4.2.3
+    def item(self) -> Member:  # §4.2.3
         value = self.bare_item()
         self.parameters()
         return value
@@ -111,7 +113,7 @@ class SlowReader:
             key += self.take()
         return key
 
-    def bare_item(self) -> int | None:  # §4.2.3.1
+    def bare_item(self) -> Member:  # §4.2.3.1
         first = self.peek()
         if first == "":
             raise Malformed
@@ -126,8 +128,9 @@ class SlowReader:
             self.byte_sequence()
         elif first == "?":
             self.take()
-            if self.take() not in "01":
+            if self.peek() == "" or self.peek() not in "01":
                 raise Malformed
+            return self.take() == "1"
         elif first == "@":
             self.take()
             if self.number() is None:
@@ -202,11 +205,22 @@ class SlowReader:
             raise Malformed from None
 
 
-def slowly(text: str) -> dict[str, int | None] | None:
+def slowly(text: str) -> dict[str, Member] | None:
     try:
         return SlowReader(text).field()
     except Malformed:
         return None
+
+
+def typed(members: Mapping[str, Member] | None) -> dict[str, tuple[type, Member]] | None:
+    """With their types, since True is 1 to Python."""
+    return None if members is None else {key: (type(one), one) for key, one in members.items()}
+
+
+def integers_of(members: Mapping[str, Member] | None) -> dict[str, int | None] | None:
+    if members is None:
+        return None
+    return {key: None if one is True or one is False else one for key, one in members.items()}
 
 
 KEYS = st.sampled_from(["a", "sha-256", "sha-512", "*", "b_.-*1"])
@@ -216,7 +230,7 @@ BARE = st.one_of(
         [
             *("1.5", "-0.125", "1.", "1.1234", "1234567890123.1", "123456789012.123", "00", "-"),
             *('""', '"a\\"b\\\\"', '"%"', '"\\x"', '%"caf%c3%a9"', '%"%ff"', '%"%C3"', '%""'),
-            *("tok/en:%ff", "*", ":YWJj:", "::", ":-:", "?0", "?2", "@12", "@-1", "@1.5"),
+            *("tok/en:%ff", "*", ":YWJj:", "::", ":-:", "?0", "?1", "?2", "@12", "@-1", "@1.5"),
         ]
     ),
 )
@@ -251,7 +265,8 @@ def damaged(draw: st.DrawFn) -> str:
 
 @given(st.one_of(FIELDS, damaged(), NEAR))
 def test_agrees_with_the_slow_reading(text: str) -> None:
-    assert read_integers(text) == slowly(text)
+    assert typed(read_members(text)) == typed(slowly(text))
+    assert typed(read_integers(text)) == typed(integers_of(slowly(text)))
 
 
 @pytest.mark.parametrize(
@@ -283,8 +298,25 @@ def test_agrees_with_the_slow_reading(text: str) -> None:
     ],
 )
 def test_fields(text: str, expected: dict[str, int | None] | None) -> None:
-    assert read_integers(text) == expected
-    assert slowly(text) == expected
+    assert typed(read_integers(text)) == typed(expected)
+    assert typed(integers_of(slowly(text))) == typed(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no-store", {"no-store": True}),
+        ("max-age=60, no-cache;x=?0 , a=?0;b", {"max-age": 60, "no-cache": True, "a": False}),
+        ("a=1, a", {"a": True}),
+        ("a=?0, a=1", {"a": 1}),
+        ("a=?2", None),
+        ("a=?", None),
+        ('a="?1", b=true, c=(?1), d=(), e=1.0', dict.fromkeys("abcde")),
+    ],
+)
+def test_booleans(text: str, expected: dict[str, Member] | None) -> None:
+    assert typed(read_members(text)) == typed(expected)
+    assert typed(slowly(text)) == typed(expected)
 
 
 def test_a_long_field_is_not_read() -> None:
