@@ -122,6 +122,7 @@ def test_a_file_that_is_mapped_is_never_cut(table: HitTable, tmp_path: Path) -> 
     other = HitTable.open(tmp_path / "hits")
     other.touch(name(1))
     assert table.take(name(1)) == 1
+    assert (tmp_path / "hits").stat().st_size == SIZE + 4
     other.close()
 
 
