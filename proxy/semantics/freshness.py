@@ -195,8 +195,11 @@ def _policy_of(
 
 
 def _targeted(value: str | None) -> Directives | None:
-    """CDN-Cache-Control as Cache-Control would say it; None where it is invalid or empty."""
-    members = read_members((value or "").strip(" \t"))
+    """CDN-Cache-Control as Cache-Control would say it; None where it is invalid or empty.
+
+    A member that is false says as much as one that isn't there.
+    """
+    members = read_members(_sendable(value) or "")
     if not members:
         return None
     return {name: _argument(item) for name, item in members.items() if item is not False}
