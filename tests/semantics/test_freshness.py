@@ -342,6 +342,21 @@ def test_immutable(cache_control: str, immutable: bool) -> None:
     assert lifetime_of(stored(cache_control), PLAIN).immutable == immutable
 
 
+@pytest.mark.parametrize(
+    ("cdn", "immutable"),
+    [
+        ("max-age=60, immutable", True),
+        ("immutable=?1", True),
+        ("immutable=?0", False),
+        ('immutable="?1"', False),
+        ("immutable=(1)", False),
+        ("max-age=60", False),
+    ],
+)
+def test_immutable_in_the_field_for_cdns(cdn: str, immutable: bool) -> None:
+    assert lifetime_of(stored("immutable", cdn), PLAIN).immutable == immutable
+
+
 # --- what a request demands ---------------------------------------------------------------------
 
 
