@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.semantics.dates import format_http_date
 from proxy.semantics.directives import MAX_SECONDS
 from proxy.semantics.freshness import (
+    MAX_DEMANDS_LENGTH,
     NO_DEMANDS,
     Demands,
     Lifetime,
@@ -388,7 +389,10 @@ def test_immutable_in_the_field_for_cdns(cdn: str, immutable: bool) -> None:
         ("max-stale x", None, NO_DEMANDS),
         ("min-fresh", None, NO_DEMANDS),
         ("no-cache x, no-store=, only-if-cached=?", None, NO_DEMANDS),
-        ("no-cache".ljust(5000), None, NO_DEMANDS),
+        ("no-cache".ljust(MAX_DEMANDS_LENGTH), None, Demands(no_cache=True)),
+        ("no-cache".ljust(MAX_DEMANDS_LENGTH + 1), None, NO_DEMANDS),
+        (None, "no-cache".ljust(MAX_DEMANDS_LENGTH), Demands(no_cache=True)),
+        (None, "no-cache".ljust(MAX_DEMANDS_LENGTH + 1), NO_DEMANDS),
         # RFC 9111 §5.4
         (None, "no-cache", Demands(no_cache=True)),
         (None, "x, NO-CACHE", Demands(no_cache=True)),
