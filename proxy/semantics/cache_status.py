@@ -16,7 +16,7 @@ from typing import Literal
 Forwarded = Literal["bypass", "request", "uri-miss", "miss", "stale", "partial"]
 
 # A longer text explains nothing more.
-MAX_DETAIL_LENGTH = 128
+MAX_TEXT_LENGTH = 128
 # What an Integer of a structured field can hold (RFC 9651 §3.3.1).
 _MAX_INTEGER = 10**15 - 1
 
@@ -131,4 +131,4 @@ def _text(value: str) -> str:
 
 
 def _printable(value: str) -> str:
-    return _UNPRINTABLE.sub("?", value[:MAX_DETAIL_LENGTH])
+    return _UNPRINTABLE.sub("?", value[:MAX_TEXT_LENGTH])

@@ -25,10 +25,10 @@ Directives = Mapping[str, Argument]
 # What no argument can be, since none holds a NUL.
 MALFORMED: Final = "\0"
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = r'"(?>(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"'
-_NAME = re.compile(_TOKEN)
-_VALUE = re.compile(rf"=(?:({_TOKEN})|{_QUOTED})")
+_NAME = re.compile(_TCHARS)
+_VALUE = re.compile(rf"=(?:({_TCHARS})|{_QUOTED})")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _SECONDS = re.compile(r"[0-9]++")
 # What stands between two commas; a quoted string may hold one. The alternatives begin with

@@ -35,6 +35,9 @@ from proxy.semantics.fields import safe_value
 from proxy.semantics.representation import Representation
 from proxy.semantics.structured import read_members
 
+# Browsers send 30 bytes. Every client may make us read this much for each request: 0.4 ms at worst.
+MAX_DEMANDS_LENGTH = 512
+
 # What forbids a shared cache to serve stale (RFC 9111 §4.2.4; s-maxage by §5.2.2.10).
 _NEVER_STALE = ("no-cache", "must-revalidate", "proxy-revalidate", "s-maxage")
 
@@ -142,11 +145,15 @@ def lifetime_of(
 def read_demands(cache_control: str | None, pragma: str | None = None) -> Demands:
     """Reads a request's wishes; a malformed directive counts as absent.
 
-    Pragma counts only where there is no Cache-Control (§5.4).
+    So does a field longer than `MAX_DEMANDS_LENGTH`. Pragma counts only where there is no
+    Cache-Control (§5.4).
     """
+    value = pragma if cache_control is None else cache_control
+    if value is None or len(value) > MAX_DEMANDS_LENGTH:
+        return NO_DEMANDS
+    directives = read_directives(value)
     if cache_control is None:
-        return Demands(no_cache=True) if _has(read_directives(pragma), "no-cache") else NO_DEMANDS
-    directives = read_directives(cache_control)
+        return Demands(no_cache=_has(directives, "no-cache"))
     any_stale = directives.get("max-stale", MALFORMED) is None
     return Demands(
         no_cache=_has(directives, "no-cache"),
@@ -195,8 +202,11 @@ def _policy_of(
 
 
 def _targeted(value: str | None) -> Directives | None:
-    """CDN-Cache-Control as Cache-Control would say it; None where it is invalid or empty."""
-    members = read_members((value or "").strip(" \t"))
+    """CDN-Cache-Control as Cache-Control would say it; None where it is invalid or empty.
+
+    A member that is false says as much as one that isn't there.
+    """
+    members = read_members(_sendable(value) or "")
     if not members:
         return None
     return {name: _argument(item) for name, item in members.items() if item is not False}

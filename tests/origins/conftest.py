@@ -16,7 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import pytest
 
@@ -115,7 +115,7 @@ class MemoryStore(Store):
         return self._origin
 
     def put_now(self, key: str, body: bytes, fields: dict[str, str]) -> None:
-        values = dict(fields)
+        values: dict[str, Any] = dict(fields)  # its texts among values of other types
         representation = Representation(
             len(body),
             etag=EntityTag(secrets.token_hex(8)),

@@ -1,6 +1,6 @@
-"""A second reading of RFC 9110, slow and simple, to compare the real one with.
+"""A second reading of RFC 9110 and 9111, slow and simple, to compare the real one with.
 
-Written from the RFC alone: characters are looked at one by one, numbers are built digit by digit,
+Written from the RFCs alone: characters are looked at one by one, numbers are built digit by digit,
 and bodies are slices of real bytes. It imports nothing of `proxy`, uses no regular expression,
 and prefers length over wit. Where the RFC leaves a choice, the constants below and the functions
 named `choice_…` say which was taken; everything else is a rule.
@@ -432,3 +432,72 @@ def read_multipart(body: bytes, boundary: bytes) -> Iterator[tuple[dict[bytes, b
         expect(b"\r\n--" + boundary)
     expect(b"--")
     assert body[position:] in (b"", b"\r\n")
+
+
+# --- RFC 9111 §5.2: cache directives ------------------------------------------------------------
+
+
+def cache_directives(value: str) -> dict[str, tuple[bool, str | None]]:
+    """By name in lower case: whether well formed, and the argument without quotes, if any."""
+    found: dict[str, tuple[bool, str | None]] = {}
+    for element in choice_of_elements(value):
+        text = trim(element)
+        name = ""
+        while text and text[0] in TCHAR:
+            name, text = name + text[0], text[1:]
+        # §4.2.1: of several the first one counts.
+        if name and name.lower() not in found:
+            found[name.lower()] = cache_argument(text)
+    return found
+
+
+def choice_of_elements(value: str) -> list[str]:
+    """The RFC says nothing of a quote that is not closed: here every comma counts then."""
+    elements, current, quoted, escaped = [], "", False, False
+    for character in value:
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted:
+            elements.append(current)
+            current = ""
+            continue
+        current += character
+    return value.split(",") if quoted else [*elements, current]
+
+
+def cache_argument(text: str) -> tuple[bool, str | None]:
+    """What stands behind a name: nothing, "=" token, or "=" quoted-string."""
+    if text == "":
+        return True, None
+    argument = text[1:]
+    if text[0] != "=" or argument == "":
+        return False, None
+    if all(character in TCHAR for character in argument):
+        return True, argument
+    return quoted_string(argument)
+
+
+def quoted_string(text: str) -> tuple[bool, str | None]:
+    """RFC 9110 §5.6.4."""
+    if text[0] != '"':
+        return False, None
+    content, rest = "", text[1:]
+    while rest and rest[0] != '"':
+        if rest[0] == "\\":
+            rest = rest[1:]
+        if rest == "" or not (
+            rest[0] == "\t" or " " <= rest[0] <= "~" or 0x80 <= ord(rest[0]) <= 255
+        ):
+            return False, None
+        content, rest = content + rest[0], rest[1:]
+    return (True, content) if rest == '"' else (False, None)
+
+
+def delta_seconds(argument: str | None) -> int | None:
+    """§1.2.2: what is too large to hold is 2**31."""
+    seconds = None if argument is None else number(argument)
+    return None if seconds is None else min(seconds, 2147483648)

@@ -154,3 +154,44 @@ def date_fields(moments: st.SearchStrategy[int] = MOMENTS) -> st.SearchStrategy[
         mutated(impossible_dates()),
         GARBAGE,
     )
+
+
+# --- cache directives ---------------------------------------------------------------------------
+
+RESPONSE_DIRECTIVES = [
+    *("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"),
+    *("no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate"),
+    *("public", "immutable", "x-other"),
+]
+REQUEST_DIRECTIVES = [
+    *("no-cache", "no-store", "only-if-cached", "max-age", "max-stale", "min-fresh", "x-other"),
+]
+ARGUMENTS = st.sampled_from(
+    [
+        *("", "", "", "=0", "=1", "=60", "=0060", '="60"', '="6\\0"', "=2147483648", "=2147483649"),
+        *(f"={'9' * 40}", "=-1", "=1.5", "=+1", "=١", "=abc", "=", " = 1", '="', '=""', '="a, b"'),
+        *('="a\\"b"', '="a\\', " x", "=1 x"),
+    ]
+)
+
+
+@st.composite
+def cache_controls(draw: st.DrawFn, names: list[str]) -> str:
+    """A Cache-Control field of these directives, mostly valid."""
+    cases = st.sampled_from([str.lower, str.lower, str.title, str.upper])
+    directive = st.builds(
+        lambda name, case, argument: case(name) + argument,
+        st.sampled_from(names),
+        cases,
+        ARGUMENTS,
+    )
+    elements = draw(st.lists(directive | st.just(""), max_size=5))
+    return ",".join(draw(WHITE) + element + draw(WHITE) for element in elements)
+
+
+def cache_control_fields(names: list[str]) -> st.SearchStrategy[str]:
+    """Cache-Control: good, damaged, and worthless."""
+    near = st.text(st.sampled_from('max-age=1,0"\\ \t;\0é\x7f☃'), max_size=20)
+    return st.one_of(
+        cache_controls(names), cache_controls(names), mutated(cache_controls(names)), near
+    )
