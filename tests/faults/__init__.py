@@ -4,6 +4,7 @@
 | ------------ | ------------------------------------------------------------------------- |
 | acts         | what the fault origin does to one answer: data, and its pure parts        |
 | origin       | the fault origin: a process between a client and a real S3 server         |
+| relay        | how it moves bytes, and how slowly                                        |
 | control      | starts it and tells it what to do                                         |
 | objects      | the objects that are read, with every kind of checksum                    |
 | drawing      | a random fault for a random download                                      |
