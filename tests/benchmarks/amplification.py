@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.benchmarks.amplification [--slice 8MiB] [--no-cache]
 
 Every server begins cold and does each habit in turn, one request after the other. What the store
-sent is counted by the fault origin before it. That includes what lay in the kernel's buffers when an
-answer was broken off, up to some MiB, as with a real store. A byte of the client is one it read.
+sent is counted by the fault origin before it, with what lay in the kernel's buffers when an
+answer was broken off: up to some MiB, as with a real store. A byte of the client is one it read.
 """
 
 from __future__ import annotations
