@@ -70,6 +70,7 @@ class Seen:
 
     Attributes:
         longest_wait: the longest that any of them had no byte, from its request on.
+        faults: how often each thing went wrong; the first 20 kinds.
         slow_bytes: what the slow one took until it left; it is `slow_right` if these bytes are
             the object's, and `slow_cut` if it was the server that ended it.
     """
@@ -86,7 +87,7 @@ class Seen:
     slow_bytes: int = 0
     slow_right: bool = True
     slow_cut: bool = False
-    faults: list[str] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
 
 
 class Download(asyncio.BufferedProtocol):
@@ -156,7 +157,7 @@ class Download(asyncio.BufferedProtocol):
         head = bytes(self._head[:end])
         length = re.search(rb"(?im)^content-length: *(\d+)", head)
         if head.split(b" ", 2)[1] != b"200" or length is None or int(length[1]) != self._size:
-            self.end("failed", head[:200].decode("latin-1"))
+            self.end("failed", head.split(b"\r\n", 1)[0][:200].decode("latin-1"))
             return piece[:0]
         self._in_body = True
         return piece[end + 4 - begins :]
@@ -224,16 +225,22 @@ async def _one(crowd: Crowd, expected: int, joins: float, seen: Seen, times: lis
 
 def _note(seen: Seen, how: End, why: str) -> None:
     setattr(seen, how, getattr(seen, how) + 1)
-    if how != "right" and len(seen.faults) < _KEPT_FAULTS:
-        seen.faults.append(f"{how}: {why}")
+    if how != "right":
+        _add_fault(seen, f"{how}: {why}")
+
+
+def _add_fault(seen: Seen, fault: str) -> None:
+    if fault in seen.faults or len(seen.faults) < _KEPT_FAULTS:
+        seen.faults[fault] = seen.faults.get(fault, 0) + 1
 
 
 def _look_at_slow(crowd: Crowd, slow: Download, seen: Seen) -> None:
-    seen.slow_bytes, seen.slow_cut = slow.received, slow.ended.done()
+    seen.slow_bytes = slow.received
+    seen.slow_cut = slow.ended.done() and slow.received < crowd.size
     pieces = prefix(data.body(crowd.key, crowd.size), slow.received)
     seen.slow_right = checksum(pieces) == slow.crc
-    if slow.ended.done() and slow.received < crowd.size:
-        seen.faults.append(f"the slow one: {slow.ended.result()[1]}")
+    if seen.slow_cut:
+        _add_fault(seen, f"the slow one: {slow.ended.result()[1]}")
 
 
 async def _connect(crowd: Crowd, expected: int, rate: int = 0) -> Download:

@@ -59,9 +59,17 @@ class Outcome:
         return self.origin_bytes / self.size
 
     @property
-    def nobody_waited(self) -> bool:
-        """Whether all others were done while the slow one still read."""
-        return self.seen.right == self.clients and 0 < self.seen.slow_bytes < self.size
+    def waited(self) -> str:
+        """Whether somebody waited for the slow one, and what that is known by."""
+        if not self.seen.slow_bytes:
+            return "there was none, or it got nothing"
+        if self.seen.slow_cut:
+            return "it was cut"
+        if self.seen.slow_bytes == self.size:
+            return "it was done before the others"
+        if self.seen.right < self.clients:
+            return "not known, not all others were done while it read"
+        return "nobody"
 
     @property
     def is_right(self) -> bool:
@@ -93,7 +101,6 @@ def stampede(faults: Faults, share: machine.Share, plan: Stampede) -> Outcome:
 def report(outcome: Outcome) -> str:
     """Lines for people."""
     seen = outcome.seen
-    waited = "nobody" if outcome.nobody_waited else "SOMEBODY, or it was CUT, or it was none"
     memory = ", ".join(f"{one / MIB:.0f}" for one in outcome.memory)
     lines = [
         f"bodies: {seen.right} right, {seen.wrong} wrong, {seen.failed} failed,",
@@ -105,9 +112,9 @@ def report(outcome: Outcome) -> str:
         f"    each: median {seen.median:.1f} s, slowest {seen.slowest:.1f} s",
         f"    longest without a byte: {seen.longest_wait:.2f} s",
         f"slow one: {seen.slow_bytes} bytes, {'right' if seen.slow_right else 'WRONG'}",
-        f"    waited for it: {waited}",
+        f"    waited for it: {outcome.waited}",
         f"peak memory of each process: {memory} MiB",
-        *seen.faults,
+        *(f"{count} × {fault}" for fault, count in seen.faults.items()),
     ]
     return "\n".join(lines)
 

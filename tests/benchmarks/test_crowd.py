@@ -54,7 +54,7 @@ async def never_ending(writer: asyncio.StreamWriter) -> None:
 
 async def test_right_bodies() -> None:
     seen = await seen_of(sending(BODY), in_small_pieces)
-    assert (seen.right, seen.received, seen.faults) == (2, 2 * SIZE, [])
+    assert (seen.right, seen.received, seen.faults) == (2, 2 * SIZE, {})
 
 
 async def test_one_other_byte_is_wrong() -> None:
@@ -70,7 +70,8 @@ async def test_what_does_not_come_whole_is_failed() -> None:
         sending(b"x" * 70_000, "200 OK\r\nX: " + "x" * 70_000),
     )
     assert (seen.failed, seen.right, seen.wrong) == (4, 0, 0)
-    assert len(seen.faults) == 4
+    assert sum(seen.faults.values()) == 4
+    assert seen.faults["failed: HTTP/1.1 503 Busy"] == 1
 
 
 async def test_who_waits_too_long_is_given_up() -> None:
