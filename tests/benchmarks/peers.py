@@ -30,7 +30,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.benchmarks import behaviour, tables
-from tests.benchmarks.contestants import Contestant, Ground, all_started
+from tests.benchmarks.contestants import (
+    Contestant,
+    Ground,
+    all_started,
+    let_everybody_read,
+)
 from tests.benchmarks.processes import started_on, usage
 from tests.benchmarks.rows import KIB, MIB, RANGES_SCRIPT, ROWS, SIZES, Row
 from tests.benchmarks.tools import Failed
@@ -118,7 +123,7 @@ def _ground() -> Iterator[tuple[Ground, Path]]:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-bench-")))
         files = work / "files"
         store = stack.enter_context(SeaweedFS())
-        _let_everybody_read(store)
+        let_everybody_read(store)
         for name, size in (SIZES | _CORRUPT).items():
             _put(store, files / name, name, size)
         objects = data.make(Path(".local/load/data")).parent / "objects"
@@ -127,17 +132,6 @@ def _ground() -> Iterator[tuple[Ground, Path]]:
         make_certificate(work)
         (work / "ranges.lua").write_text(RANGES_SCRIPT)
         yield Ground(files, store, work, store.endpoint), work
-
-
-def _let_everybody_read(store: SeaweedFS) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": "*",
-        "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{store.bucket}/*",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    store.uploads.client.put_bucket_policy(Bucket=store.bucket, Policy=policy)
 
 
 def _put(store: SeaweedFS, path: Path, name: str, size: int) -> None:

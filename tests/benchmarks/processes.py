@@ -25,6 +25,11 @@ def usage(pid: int) -> Usage:
     return Usage(sum(map(_cpu, family)), max(map(_peak_memory, family)))
 
 
+def peak_memories(pid: int) -> list[int]:
+    """The peak of each process so far (VmHWM), in bytes; the first is that of `pid` itself."""
+    return [_peak_memory(member) for member in descendants(pid)]
+
+
 def resident(pid: int) -> int:
     """Bytes of memory the process and its descendants hold now, shared pages counted once (PSS)."""
     total = 0

@@ -114,12 +114,12 @@ def spoiled_head(head: Head, act: Act) -> Head:
     return Head(act.status or head.status, fields)
 
 
-def spoiled_piece(piece: bytes, position: int, act: Act) -> bytes:
+def spoiled_piece(piece: memoryview, position: int, act: Act) -> bytes | memoryview:
     """A piece of the body that begins at `position`, with its bit turned if it is in there."""
     if act.flip is None or not 0 <= act.flip - position < len(piece):
         return piece
     index = act.flip - position
-    return piece[:index] + bytes([piece[index] ^ 1]) + piece[index + 1 :]
+    return bytes(piece[:index]) + bytes([piece[index] ^ 1]) + bytes(piece[index + 1 :])
 
 
 def bytes_to_send(length: int, act: Act) -> int:

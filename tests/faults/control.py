@@ -60,8 +60,18 @@ class Faults:
         self._call("/plan", path=self.path_of(key), acts=listed, rest=rest_or_none)
 
     def take(self, key: str) -> dict[str, Any]:
-        """What was counted for `key` ("requests", "bytes", "ranges"); forgets it, and the plan."""
+        """What was counted for `key` (as `Counts` in tests.faults.origin); forgets it, and the
+        plan."""
         return self._call("/take", path=self.path_of(key))
+
+    def counts(self) -> dict[str, Any]:
+        """What was counted: "total", and "paths" one by one. Bytes are those of bodies."""
+        return self._call("/counts")
+
+    def pace(self, *, delay: float = 0.0, rate: float = 0.0) -> None:
+        """Slows every answer that begins from now on: seconds to its first byte at the least, and
+        bytes per second on each connection at the most (0: no limit)."""
+        self._call("/pace", delay=delay, rate=rate)
 
     def asked_the_canary(self) -> int:
         """How many connections the canary had."""

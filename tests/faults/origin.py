@@ -8,6 +8,9 @@ Control calls are POSTs of JSON:
 
     /plan {"path": "/media/a", "acts": [...], "rest": {...}}  what to do with the next requests
     /take {"path": "/media/a"}     gives what was counted there, and forgets plan and counts
+    /counts {}                     gives what was counted everywhere, and forgets nothing
+    /pace {"delay": 0.03, "rate": 40e6}  slows every answer: seconds to its first byte at the
+                                   least, and bytes per second on each connection at the most
     /canary {}                     gives how many asked the canary
 """
 
@@ -15,10 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import struct
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -35,12 +40,15 @@ from tests.faults.acts import (
     spoiled_piece,
     target_of,
 )
+from tests.faults.relay import PIECE, Answer, Pace, Pacer, asked, sending
 
 # Nobody waits longer for a stalled body or reads more of an endless head; tests end by themselves.
 LONGEST_STALL = 60.0
 LONGEST_HEAD = 64 * 1024 * 1024
-_PIECE = 64 * 1024
 _SLOW_STEPS = 20
+# Of each client's connection, so that no more was counted than the client could have taken and
+# this; the kernel would take megabytes at once.
+_SEND_BUFFER = 256 * 1024
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -55,7 +63,29 @@ class Counts:
 
     requests: int = 0
     bytes: int = 0
+    gets: int = 0
+    get_bytes: int = 0
+    heads: int = 0
+    head_bytes: int = 0
     ranges: list[str] = field(default_factory=list)
+
+    def asked(self, method: str, ranges: str) -> None:
+        """One more request."""
+        self.requests += 1
+        self.gets += method == "GET"
+        self.heads += method == "HEAD"
+        self.ranges.append(ranges)
+
+    def sent(self, method: str, count: int) -> None:
+        """More bytes of a body."""
+        self.bytes += count
+        self.get_bytes += count * (method == "GET")
+        self.head_bytes += count * (method == "HEAD")
+
+    def add(self, other: Counts) -> None:
+        """Adds another path's numbers, without its ranges."""
+        for name in ("requests", "bytes", "gets", "get_bytes", "heads", "head_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass
@@ -76,6 +106,7 @@ class FaultOrigin:
         self._store = store
         self._plans: dict[str, Plan] = {}
         self._counts: dict[str, Counts] = {}
+        self._pace = Pace()
         self._canary = 0
 
     # --- control --------------------------------------------------------------------------------
@@ -97,7 +128,19 @@ class FaultOrigin:
         if name == "/take":
             self._plans.pop(body["path"], None)
             return asdict(self._counts.pop(body["path"], Counts()))
+        if name == "/counts":
+            return self._all_counts()
+        if name == "/pace":
+            self._pace = Pace(**body)
+            return {}
         return {"requests": self._canary}
+
+    def _all_counts(self) -> dict[str, Any]:
+        total = Counts()
+        for counts in self._counts.values():
+            total.add(counts)
+        paths = {path: asdict(counts) for path, counts in self._counts.items()}
+        return {"total": asdict(total), "paths": paths}
 
     async def canary(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Counts whoever comes."""
@@ -109,22 +152,20 @@ class FaultOrigin:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes the requests of one connection on, each spoiled as planned."""
         while request := await _read_head(reader):
-            _, path = target_of(request)
+            method, path = target_of(request)
             # A question about the parts is not the download that the acts are meant for.
             plan = None if b"partNumber=" in request.split(b"\r\n", 1)[0] else self._plans.get(path)
             counts = self._counts.setdefault(path, Counts())
-            counts.requests += 1
             fields = head_of(b"HTTP/1.1 200 x\r\n" + request.split(b"\r\n", 1)[1])
-            counts.ranges.append(fields.get("range") or "")
-            goes_on = await self._act(
-                plan.next() if plan else PLAIN, request, (reader, writer), counts
-            )
-            if not goes_on:
+            counts.asked(method, fields.get("range") or "")
+            act = plan.next() if plan else PLAIN
+            if not await self._act(act, request, (reader, writer), counts):
                 return
 
     async def _act(self, act: Act, request: bytes, client: Stream, counts: Counts) -> bool:
         """Answers one request; whether the connection can take another."""
         reader, writer = client
+        method, begins = target_of(request)[0], time.monotonic() + self._pace.delay
         if act.before:
             await self._change(act.before.encode("latin-1"))
         if act.head == "reset":
@@ -134,53 +175,59 @@ class FaultOrigin:
         if act.head == "endless":
             return await _endless_head(writer)
         if act.canned:
+            await _until(begins)
             writer.write(act.canned.as_bytes())
             await writer.drain()
             return True
-        asked = act.instead.encode("latin-1") or request
-        async with self._asked(for_the_store(asked)) as (from_store, _):
-            head = head_of(await from_store.readuntil(b"\r\n\r\n"))
+        raw = act.instead.encode("latin-1") or request
+        async with asked(self._store, for_the_store(raw)) as answer:
+            head = await answer.head()
+            await _until(begins)
             writer.write(spoiled_head(head, act).as_bytes())
-            if target_of(request)[0] == "HEAD":
+            if method == "HEAD":
                 return act.end == ""
-            return await _body(act, head, from_store, client, counts)
+            async with sending(writer) as sock:
+                sent = functools.partial(counts.sent, method)
+                left = await self._send(act, head, answer, sock, sent)
+        return await _end(act, head, reader, left)
+
+    async def _send(
+        self, act: Act, head: Head, answer: Answer, sock: socket.socket, sent: Callable[[int], None]
+    ) -> int:
+        """Sends the body as planned, at its pace; how much is left of it."""
+        loop, buffer = asyncio.get_running_loop(), memoryview(bytearray(PIECE))
+        left = total = bytes_to_send(head.length if head.length is not None else 2**62, act)
+        step = max(1, min(PIECE, total // _SLOW_STEPS)) if act.slow else PIECE
+        pacer = Pacer(self._pace.rate, time.monotonic())
+        while left and (piece := await answer.read(buffer[: min(step, left)])):
+            await loop.sock_sendall(sock, spoiled_piece(piece, total - left, act))
+            left -= len(piece)
+            sent(len(piece))
+            await pacer.pause(len(piece))
+            if act.slow:
+                await asyncio.sleep(act.slow * len(piece) / total)
+        return left
 
     async def _change(self, raw: bytes) -> None:
-        async with self._asked(raw) as (from_store, _):
-            status = head_of(await from_store.readuntil(b"\r\n\r\n")).status
+        async with asked(self._store, raw) as answer:
+            status = (await answer.head()).status
             if status != 200:
                 raise RuntimeError(f"the store answered a change with {status}")
 
-    @contextlib.asynccontextmanager
-    async def _asked(self, raw: bytes) -> Any:  # noqa: ANN401  # an async iterator of a Stream
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._store)
-        try:
-            writer.write(raw)
-            yield reader, writer
-        finally:
-            writer.close()
 
-
-async def _body(
-    act: Act, head: Head, store: asyncio.StreamReader, client: Stream, counts: Counts
-) -> bool:
-    """Sends the body as planned; whether the connection can take another request."""
-    reader, writer = client
-    left = total = bytes_to_send(head.length if head.length is not None else 2**62, act)
-    step = max(1, min(_PIECE, total // _SLOW_STEPS)) if act.slow else _PIECE
-    while left and (piece := await store.read(min(step, left))):
-        writer.write(spoiled_piece(piece, total - left, act))
-        await writer.drain()
-        left -= len(piece)
-        counts.bytes += len(piece)
-        if act.slow:
-            await asyncio.sleep(act.slow * len(piece) / total)
+async def _end(act: Act, head: Head, reader: asyncio.StreamReader, left: int) -> bool:
+    """Ends an answer as planned; whether the connection can take another request."""
     if act.end == "reset":
         raise Reset
     if act.end == "stall":
         return await _stall(reader)
     whole = head.length is not None and not act.longer and not left
     return act.end == "" and whole and "content-length" not in {name.lower() for name in act.put}
+
+
+async def _until(moment: float) -> None:
+    if (wait := moment - time.monotonic()) > 0:
+        await asyncio.sleep(wait)
 
 
 async def _stall(reader: asyncio.StreamReader) -> bool:
@@ -246,6 +293,7 @@ async def main(store: int) -> None:
         ("canary", origin.canary),
     ):
         server = await asyncio.start_server(_careful(serve), "127.0.0.1", 0)
+        server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         ports[name] = server.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()

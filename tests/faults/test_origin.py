@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import time
+from contextlib import closing
 
 import pytest
 
@@ -25,21 +28,29 @@ def get(
     faults: Faults, *acts: Act, field: str = "", key: str = "faults/a"
 ) -> tuple[int, dict[str, str], bytes]:
     """One signed GET; raises what `http.client` raises."""
-    store = faults.store
     faults.plan(key, *acts)
-    with Uploads(
-        faults.endpoint, store.access_key_id, store.secret_access_key, patience=0
-    ) as signing:
-        parameters = {"Bucket": store.bucket, "Key": key, **({"Range": field} if field else {})}
-        url: str = signing.client.generate_presigned_url("get_object", Params=parameters)
-    connection = http.client.HTTPConnection("127.0.0.1", faults.port, timeout=10)
-    try:
-        target = url.removeprefix(faults.endpoint)
+    connection, target = asking(faults, key, field)
+    with closing(connection):
         connection.request("GET", target, headers={"Range": field} if field else {})
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
+
+
+def asking(faults: Faults, key: str, field: str = "") -> tuple[http.client.HTTPConnection, str]:
+    """A connection, and the signed target to ask for there."""
+    with signing(faults) as uploads:
+        parameters = {"Bucket": faults.store.bucket, "Key": key}
+        if field:
+            parameters["Range"] = field
+        url: str = uploads.client.generate_presigned_url("get_object", Params=parameters)
+    connection = http.client.HTTPConnection("127.0.0.1", faults.port, timeout=10)
+    return connection, url.removeprefix(faults.endpoint)
+
+
+def signing(faults: Faults) -> Uploads:
+    """A client of the store, by way of the fault origin."""
+    store = faults.store
+    return Uploads(faults.endpoint, store.access_key_id, store.secret_access_key, patience=0)
 
 
 def test_the_plain_act_passes_all_on(faults: Faults) -> None:
@@ -50,7 +61,60 @@ def test_the_plain_act_passes_all_on(faults: Faults) -> None:
     status, headers, body = get(faults, field="bytes=5-9")
     assert (status, body) == (206, BODY[5:10])
     counted = faults.take("faults/a")
-    assert counted == {"requests": 2, "bytes": len(BODY) + 5, "ranges": ["", "bytes=5-9"]}
+    expected = {"requests": 2, "bytes": len(BODY) + 5, "ranges": ["", "bytes=5-9"]}
+    expected |= {"gets": 2, "get_bytes": len(BODY) + 5, "heads": 0, "head_bytes": 0}
+    assert counted == expected
+
+
+def test_counts_are_by_method_and_in_all_and_stay(faults: Faults) -> None:
+    store, key = faults.store, "faults/counted"
+    store.uploads.put(store.bucket, key, BODY)
+    before = faults.counts()["total"]
+    get(faults, key=key)
+    with signing(faults) as uploads:
+        uploads.client.head_object(Bucket=store.bucket, Key=key)
+    expected = {"requests": 2, "bytes": len(BODY), "gets": 1, "get_bytes": len(BODY), "heads": 1}
+    expected |= {"head_bytes": 0}
+    for _ in range(2):
+        counts = faults.counts()
+        assert counts["paths"][faults.path_of(key)] == {**expected, "ranges": ["", ""]}
+        assert {name: counts["total"][name] - before[name] for name in expected} == expected
+    faults.take(key)
+    assert faults.path_of(key) not in faults.counts()["paths"]
+
+
+def test_no_more_is_counted_than_the_kernel_holds_for_a_client(faults: Faults) -> None:
+    store, key = faults.store, "faults/left"
+    store.uploads.put(store.bucket, key, bytes(32 * 1024 * 1024))
+    connection, target = asking(faults, key)
+    with closing(connection):
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        connection.request("GET", target)
+        assert len(connection.getresponse().read(100_000)) == 100_000
+        counted = [-1, 0]
+        while counted[-1] != counted[-2] or not counted[-1]:
+            time.sleep(0.5)
+            counted.append(faults.counts()["paths"][faults.path_of(key)]["bytes"])
+    assert 100_000 <= counted[-1] < 2 * 1024 * 1024
+
+
+def test_pace(faults: Faults) -> None:
+    """How slow it is, is the pacer's to say; here, that all comes right, and not before time."""
+    faults.pace(delay=0.1, rate=len(BODY) / 0.2)
+    try:
+        connection, target = asking(faults, "faults/a")
+        with closing(connection):
+            began = time.monotonic()
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            assert time.monotonic() - began >= 0.1
+            assert answer.read() == BODY
+        # The last piece is sent at once, and only waited for before the next.
+        assert get(faults, Act(canned=Canned(200, [], "x")))[2] == b"x"
+    finally:
+        faults.pace()
+    assert get(faults)[2] == BODY
 
 
 def test_plans_are_for_one_request_each(faults: Faults) -> None:
