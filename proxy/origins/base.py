@@ -13,23 +13,71 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from proxy.errors import HeadgateError, ObjectChanged
+from proxy.semantics.etags import EntityTag
+from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Representation, Span
+
+USUAL_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """What the caller means to read first, so that a store can open and read in one request.
 
-    It is a hint: the answer's `representation` and every later `read` are right whatever it said.
+    But for `pin` and `unless`, which stores keep, it is a hint: the answer's `representation` and
+    every later `read` are right whatever it said.
 
     Attributes:
         body: false when no byte is likely to be read (HEAD, revalidation).
         first: the first range that will be read, or None for the whole.
+        checksums: whether the store's checksums will be needed, so that a layer that keeps what it
+            knows of objects does not answer without having asked for them.
+        pin: only this version will do: opening raises `ObjectChanged` if there is another.
+        unless: opening raises `Unmodified` if the current version has this strong validator.
+        terms: what the path's rules say of freshness, for a cache.
+        demands: what the client says of it (RFC 9111 §5.2.1), for a cache.
     """
 
     body: bool = True
     first: ByteRange | None = None
+    checksums: bool = False
+    pin: Representation | None = None
+    unless: EntityTag | None = None
+    terms: Terms = USUAL_TERMS
+    demands: Demands = NO_DEMANDS
+
+    def check(self, representation: Representation) -> None:
+        """Raises ObjectChanged or Unmodified if the version that was opened is not wanted."""
+        if self.pin is not None and not is_same_version(self.pin, representation):
+            raise ObjectChanged("there is another version by now")
+        tag = representation.etag
+        if self.unless is not None and tag is not None and tag.matches_strongly(self.unless):
+            raise Unmodified(representation.last_modified)
+
+
+class Unmodified(HeadgateError):
+    """The current version is the one named by `Want.unless`: its bytes need not be sent.
+
+    Attributes:
+        last_modified: of the current version, seconds since the epoch, or None if it isn't said.
+            Metadata can change without the bytes; then this is later than what was known.
+    """
+
+    def __init__(self, last_modified: int | None = None) -> None:
+        super().__init__("not modified")
+        self.last_modified = last_modified
+
+
+def is_same_version(one: Representation, other: Representation) -> bool:
+    """Whether bytes of both may be put together: a strong validator or a version id says so
+    (RFC 9110 §8.8.1)."""
+    if one.size != other.size:
+        return False
+    if one.etag is not None and other.etag is not None and not one.etag.weak:
+        return one.etag.matches_strongly(other.etag)
+    return one.version is not None and one.version == other.version
 
 
 WHOLE = Want()

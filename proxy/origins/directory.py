@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from pathlib import Path
 
-from proxy.errors import NotFound
+from proxy.errors import NotFound, ObjectChanged
 from proxy.origins.base import WHOLE, Entry, Page, Want
 from proxy.origins.media_types import media_type_of
 from proxy.origins.reading import HotReader, OpenFile
@@ -55,15 +55,21 @@ class DirectoryOrigin:
 
     async def open(self, key: str, want: Want = WHOLE) -> OpenFile:
         """Opens a file; raises `NotFound` for all that is no regular file one may see."""
-        del want  # opening a file reads nothing, and costs the same whatever follows
         path = self._tree.path_of(key)
         descriptor = Descriptor()
         try:
             known = await self._threads.run(_open_into, descriptor, self._tree, path)
+            representation = _representation(key, known)
+            want.check(representation)
+        except NotFound:
+            descriptor.close()
+            if want.pin is not None:
+                raise ObjectChanged(f"{key!r} was removed") from None
+            raise
         except BaseException:
             descriptor.close()
             raise
-        return OpenFile(descriptor, _representation(key, known), known, self._hot, self._threads)
+        return OpenFile(descriptor, representation, known, self._hot, self._threads)
 
     async def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
         """One page of a directory: its directories first, each kind by the octets of its names.

@@ -71,10 +71,12 @@ class MemoryOrigin:
 
     async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
         """Opens the current version; raises `NotFound`. Waits for nothing, whatever is wanted."""
-        del want
         stored = self._objects.get(key)
         if stored is None:
+            if want.pin is not None:
+                raise ObjectChanged(f"{key!r} was removed")
             raise NotFound(f"no object {key!r} in memory")
+        want.check(stored.representation)
         return MemoryObject(self, key, stored, self._buffer_size)
 
     async def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:

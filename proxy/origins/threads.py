@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from aiofiles.base import wrap
 
@@ -21,6 +21,17 @@ from proxy.errors import OriginTimeout, OriginUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """What has to be closed when it is of no more use."""
+
+    def close(self) -> None:
+        """Closes it; takes no time."""
+        ...
+
+
+Held = TypeVar("Held", bound=Closable)
 
 # Enough to keep a disk's queue filled; more only wait for the same disk.
 THREADS = 8
@@ -53,9 +64,48 @@ class Threads:
                 raise
             raise OriginUnavailable("the directory origin is closed") from None
 
+    async def take(self, work: Callable[P, Held], *args: P.args, **kwargs: P.kwargs) -> Held:
+        """As `run`, for work that opens something. If nobody waits for that any more when it is
+        there, it is closed by the thread."""
+        handing = _HandingOver()
+
+        def work_and_hand_over() -> Held:
+            made = work(*args, **kwargs)
+            handing.offer(made)
+            return made
+
+        try:
+            return await self.run(work_and_hand_over)
+        except BaseException:
+            handing.decline()
+            raise
+
     def close(self) -> None:
         """Lets idle threads end. Work that has begun is not waited for; the rest is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _HandingOver:
+    """From a thread to the event loop: what is declined is closed, whichever comes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: Closable | None = None
+        self._declined = False
+
+    def offer(self, made: Closable) -> None:
+        with self._lock:
+            self._made = made
+            declined = self._declined
+        if declined:
+            made.close()
+
+    def decline(self) -> None:
+        with self._lock:
+            self._declined = True
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()
 
 
 class Descriptor:

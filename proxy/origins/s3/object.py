@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from proxy.errors import NotFound, ObjectChanged, OriginBroke, OriginFault
+from proxy.errors import Fault, NotFound, ObjectChanged, OriginBroke, OriginFault
 from proxy.origins.s3.answers import is_same_version, span_of
 from proxy.origins.s3.client import Client
 from proxy.origins.s3.parts import part_sizes
@@ -89,7 +89,7 @@ class S3Object:
         Takes two small requests side by side, or one per part where the parts differ. Raises an
         OriginFault, ObjectChanged among them, where the store fails.
         """
-        pin, target = self._pin()
+        pin, target = pin_of(self._representation, self._target)
         return await part_sizes(self._client, target, pin, self._representation)
 
     async def aclose(self) -> None:
@@ -108,7 +108,7 @@ class S3Object:
 
     async def _request(self, span: Span) -> Stream:
         asked = ByteRange(span.start, span.stop - 1)
-        pin, target = self._pin()
+        pin, target = pin_of(self._representation, self._target)
         headers = {"range": f"bytes={asked}", **pin}
         answer = await self._client.ask("GET", target, headers)
         try:
@@ -129,21 +129,26 @@ class S3Object:
         return stream
 
     async def _raise_fault(self, answer: Answer) -> NoReturn:
-        fault = await self._client.fault(answer)
-        if isinstance(fault, NotFound) or answer.status in _CHANGED:
-            raise ObjectChanged(fault.detail)
-        # What was opened can't be the client's fault any more.
-        raise fault if isinstance(fault, OriginFault) else OriginFault(fault.detail)
+        raise pinned_fault(await self._client.fault(answer), answer.status)
 
-    def _pin(self) -> tuple[dict[str, str], str]:
-        """The condition, and the target, that mean this version only.
 
-        If-Match before the version id, which needs a permission of its own (GetObjectVersion). A
-        weak tag is not sent: stores compare its text, prefix and all, or never match it.
-        """
-        etag, version = self._representation.etag, self._representation.version
-        if etag is not None and not etag.weak and etag.opaque.isascii():
-            return {"if-match": str(etag)}, self._target
-        if version is not None:
-            return {}, f"{self._target}?{encode_query([('versionId', version)])}"
-        return {}, self._target
+def pinned_fault(fault: Fault, status: int) -> OriginFault:
+    """What a refusal means to who asked for one version of an object that was there."""
+    if isinstance(fault, NotFound) or status in _CHANGED:
+        return ObjectChanged(fault.detail)
+    # What was opened can't be the client's fault any more.
+    return fault if isinstance(fault, OriginFault) else OriginFault(fault.detail)
+
+
+def pin_of(representation: Representation, target: str) -> tuple[dict[str, str], str]:
+    """The condition, and the target, that mean this version only.
+
+    If-Match before the version id, which needs a permission of its own (GetObjectVersion). A
+    weak tag is not sent: stores compare its text, prefix and all, or never match it.
+    """
+    etag, version = representation.etag, representation.version
+    if etag is not None and not etag.weak and etag.opaque.isascii():
+        return {"if-match": str(etag)}, target
+    if version is not None:
+        return {}, f"{target}?{encode_query([('versionId', version)])}"
+    return {}, target

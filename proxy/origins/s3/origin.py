@@ -17,7 +17,7 @@ from proxy.errors import (
     RequestFault,
     StartError,
 )
-from proxy.origins.base import WHOLE, Page, Want
+from proxy.origins.base import WHOLE, Page, Unmodified, Want
 from proxy.origins.s3 import chain, listing
 from proxy.origins.s3.answers import (
     body_length,
@@ -30,11 +30,12 @@ from proxy.origins.s3.answers import (
 from proxy.origins.s3.client import Client
 from proxy.origins.s3.credentials import Credentials
 from proxy.origins.s3.endpoint import Endpoint, find_endpoint
-from proxy.origins.s3.object import S3Object, Stream
+from proxy.origins.s3.object import S3Object, Stream, pin_of, pinned_fault
 from proxy.origins.s3.options import S3Options
 from proxy.origins.s3.probe import check_store
 from proxy.origins.s3.signing import Keys, Signer, encode_key
 from proxy.origins.s3.transport import Answer, Limits, Transport
+from proxy.semantics.dates import parse_http_date
 from proxy.semantics.representation import Representation, Span
 
 # Asks for the checksums the store keeps; those that keep none ignore it.
@@ -90,23 +91,26 @@ class S3Origin:
         """
         target = self._target(key)
         if not want.body or is_out_of_reach(want.first):
-            return await self._open_head(key, target)
+            return await self._open_head(key, target, want)
         field = range_to_send(want.first)
         asked = want.first if field is not None else None
         headers = _WITH_CHECKSUMS if field is None else {"range": field, **_WITH_CHECKSUMS}
-        answer = await self._ready.ask("GET", target, headers)
+        conditions, versioned = _conditions(want, target)
+        answer = await self._ready.ask("GET", versioned, {**headers, **conditions})
         try:
             if answer.status in (200, 206):
                 span, size = span_of(answer.status, answer.headers, asked)
                 stream = Stream(answer, span, asked is not None and span == Span(0, size))
-                return S3Object(self._ready, target, _representation(key, size, answer), stream)
+                representation = _representation(key, size, answer)
+                want.check(representation)
+                return S3Object(self._ready, target, representation, stream)
             if answer.status != 416:
-                await self._raise_fault(answer)
+                await self._raise_fault(answer, want)
         except BaseException:
             answer.close()
             raise
         answer.close()
-        return await self._open_head(key, target)
+        return await self._open_head(key, target, want)
 
     async def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
         """One page of names directly below `prefix`; see `Lister.list`."""
@@ -148,18 +152,33 @@ class S3Origin:
         except UnicodeEncodeError:
             raise RequestFault("a key that is not UTF-8") from None
 
-    async def _open_head(self, key: str, target: str) -> S3Object:
-        answer = await self._ready.ask("HEAD", target, _WITH_CHECKSUMS)
+    async def _open_head(self, key: str, target: str, want: Want) -> S3Object:
+        conditions, versioned = _conditions(want, target)
+        answer = await self._ready.ask("HEAD", versioned, {**_WITH_CHECKSUMS, **conditions})
         try:
             if answer.status != 200:
-                await self._raise_fault(answer)
+                await self._raise_fault(answer, want)
             representation = _representation(key, body_length(answer.headers), answer)
+            want.check(representation)
         finally:
             answer.close()
         return S3Object(self._ready, target, representation)
 
-    async def _raise_fault(self, answer: Answer) -> NoReturn:
-        raise await self._ready.fault(answer)
+    async def _raise_fault(self, answer: Answer, want: Want = WHOLE) -> NoReturn:
+        if answer.status == 304 and want.unless is not None:
+            raise Unmodified(parse_http_date(answer.headers.get("last-modified", "")))
+        fault = await self._ready.fault(answer)
+        raise fault if want.pin is None else pinned_fault(fault, answer.status)
+
+
+def _conditions(want: Want, target: str) -> tuple[dict[str, str], str]:
+    """The preconditions to send, and the target with the version in it where that is one."""
+    conditions: dict[str, str] = {}
+    if want.pin is not None:
+        conditions, target = pin_of(want.pin, target)
+    if want.unless is not None and not want.unless.weak and want.unless.opaque.isascii():
+        conditions = {**conditions, "if-none-match": str(want.unless)}
+    return conditions, target
 
 
 def _representation(key: str, size: int, answer: Answer) -> Representation:
