@@ -1,4 +1,4 @@
-"""Settings to a running Headgate. The only file that knows every concrete class.
+"""Settings to a running Headgate. With `proxy.layered`, the one place that knows every class.
 
 Read top to bottom: what a worker serves, and how the supervisor starts and replaces workers.
 """
@@ -6,7 +6,6 @@ Read top to bottom: what a worker serves, and how the supervisor starts and repl
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import platform
 import sys
@@ -14,10 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from proxy import __version__
 from proxy.admin.app import make_admin
@@ -28,8 +24,15 @@ from proxy.config.fields import is_local
 from proxy.config.render import render
 from proxy.errors import StartError
 from proxy.integrity.rolling import make_pool
-from proxy.integrity.verdict import Verdict
-from proxy.integrity.verified import Checking, Verified
+from proxy.layered import (
+    cached,
+    checked,
+    make_cache,
+    make_origin,
+    secret_of,
+    source_of,
+    with_layers,
+)
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Operation
 from proxy.observability.instruments import Instruments, measure_log
@@ -38,9 +41,7 @@ from proxy.observability.metered import Metered
 from proxy.observability.meters import Meters
 from proxy.observability.process import measure_process
 from proxy.origins.base import Origin
-from proxy.origins.directory import DirectoryOrigin
-from proxy.origins.resuming import Resuming, Trouble
-from proxy.origins.retrying import RetryOptions
+from proxy.semantics.freshness import Terms
 from proxy.semantics.globs import compile_glob
 from proxy.semantics.routing import Mount, Rule
 from proxy.server.app import PublicDoor, make_app
@@ -51,8 +52,6 @@ from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
 from proxy.welcome import welcome
-
-_log = logging.getLogger("headgate")
 
 # Where cgroup v2 says what a container may use.
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -77,7 +76,9 @@ class Service:
             for name, store in self._stores.items()
         }
         self._sums = make_pool()
-        site = make_site(settings, checked(settings, self._origins, self._sums, meters), self._sums)
+        self._cache = make_cache(settings.cache)
+        kept = cached(settings, self._origins, self._cache)
+        site = make_site(settings, checked(settings, kept, self._sums, meters), self._sums)
         self.door = PublicDoor(
             site,
             stall_timeout=settings.server.stall_timeout,
@@ -94,9 +95,10 @@ class Service:
             await self.aclose()
 
     async def start(self) -> None:
-        """Opens all origins at once."""
-        names = list(self._origins)
-        starts = (_start(name, self._origins[name]) for name in names)
+        """Opens all origins at once, and the cache."""
+        starts = [_start(name, origin) for name, origin in self._origins.items()]
+        if self._cache is not None:
+            starts.append(self._cache.start())
         for fault in await asyncio.gather(*starts, return_exceptions=True):
             if fault is not None:
                 await self.aclose()
@@ -111,6 +113,8 @@ class Service:
     async def aclose(self) -> None:
         """Closes the origins."""
         await self._instruments.aclose()
+        if self._cache is not None:
+            await self._cache.aclose()
         await asyncio.gather(*(origin.aclose() for origin in self._origins.values()))
         self._sums.shutdown(wait=False, cancel_futures=True)
 
@@ -120,95 +124,6 @@ async def _start(name: str, origin: Origin) -> None:
         await origin.start()
     except StartError as error:
         raise StartError(f"origins.{name}: {error}") from None
-
-
-def with_layers(
-    name: str,
-    table: options.S3Origin | options.DirectoryOrigin,
-    store: Origin,
-    meters: Meters,
-) -> Origin:
-    """The store that a table describes, and over it what makes it steady."""
-    if isinstance(table, options.DirectoryOrigin):
-        return store  # a disk that fails is not helped by asking it again
-    for kind in names.RETRIES:
-        meters.add(names.ORIGIN_RETRIES, 0, name, kind)
-    retries = RetryOptions(max_retries=table.max_retries, budget=table.retry_budget)
-    return Resuming(store, retries, partial(_note_trouble, name, meters))
-
-
-def _note_trouble(origin: str, meters: Meters, trouble: Trouble) -> None:
-    meters.add(names.ORIGIN_RETRIES, 1, origin, trouble.kind)
-    level = logging.WARNING if trouble.kind == "exhausted" else logging.INFO
-    _log.log(level, "origins.%s: %s", origin, trouble)
-
-
-def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:
-    """The origin that a table of the configuration describes."""
-    if isinstance(table, options.DirectoryOrigin):
-        return DirectoryOrigin(
-            table.root, follow_symlinks=table.follow_symlinks, show_hidden=table.show_hidden
-        )
-    # Imported where it is used: it takes 0.7 s, which a supervisor and a directory do without.
-    from proxy.origins.s3 import S3Options, S3Origin  # noqa: PLC0415
-
-    return S3Origin(
-        S3Options(
-            bucket=table.bucket,
-            prefix=table.prefix,
-            endpoint=table.endpoint,
-            region=table.region,
-            addressing=table.addressing,
-            access_key_id=table.access_key_id,
-            secret_access_key=_secret(table.secret_access_key),
-            session_token=_secret(table.session_token),
-            profile=table.profile,
-            unsigned=table.unsigned,
-            connect_timeout=table.connect_timeout,
-            first_byte_timeout=table.first_byte_timeout,
-            stall_timeout=table.stall_timeout,
-            max_connections=table.max_connections,
-            ca_bundle=str(table.ca_bundle) if table.ca_bundle else None,
-        )
-    )
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value is not None else None
-
-
-def checked(
-    settings: Settings, origins: Mapping[str, Origin], pool: Executor, meters: Meters
-) -> dict[str, Origin]:
-    """What the mounts are served from: their origins, checked as each mount says.
-
-    The layers hold nothing of their own, so it is still the origins that are started and closed.
-    """
-    return {
-        _source(table): Verified(
-            origins[table.origin],
-            Checking(
-                table.verify,
-                pool,
-                report=partial(note_verdict, meters),
-                name=table.origin,
-                read_through=table.verify_ranges_up_to,
-            ),
-        )
-        for table in settings.mounts
-    }
-
-
-def note_verdict(meters: Meters, verdict: Verdict) -> None:
-    """Counts what a check came to."""
-    labels = (verdict.algorithm or "none", verdict.state, verdict.reason)
-    meters.add(names.VERIFICATIONS, 1, *labels)
-    meters.add(names.VERIFIED_BYTES, verdict.bytes, *labels[:2])
-
-
-def _source(table: options.Mount) -> str:
-    """A name for a way of checking an origin. No origin's name has a space."""
-    return f"{table.origin} {table.verify} {table.verify_ranges_up_to}"
 
 
 def make_site(settings: Settings, origins: dict[str, Origin], pool: Executor | None = None) -> Site:
@@ -225,6 +140,18 @@ def make_site(settings: Settings, origins: dict[str, Origin], pool: Executor | N
         max_overlapping_ranges=settings.http.max_overlapping_ranges,
         max_target=settings.http.max_target,
         listing_page=settings.http.listing_page,
+        terms=_terms(settings.cache),
+        tells_cache=settings.cache is not None and settings.cache.tell,
+    )
+
+
+def _terms(table: options.Cache | None) -> Terms:
+    if table is None:
+        return Terms()
+    return Terms(
+        default_ttl=table.default_ttl,
+        stale_while_revalidate=table.stale_while_revalidate,
+        stale_if_error=table.stale_if_error,
     )
 
 
@@ -241,7 +168,7 @@ def _mount(table: options.Mount) -> Mount:
         codings=table.precompressed,
         listing=table.listing,
         error_pages=dict(table.error_pages),
-        source=_source(table),
+        source=source_of(table),
     )
 
 
@@ -252,6 +179,7 @@ def _rule(table: options.Rule) -> Rule:
         content_security_policy=table.content_security_policy,
         fallback=table.fallback,
         download=table.download,
+        cache_ttl=table.cache_ttl,
     )
 
 
@@ -295,7 +223,7 @@ def admin_options(loaded: Loaded) -> AdminOptions:
     """What the operator's door is told of the configuration."""
     admin = loaded.settings.admin
     return AdminOptions(
-        token=_secret(admin.token),
+        token=secret_of(admin.token),
         debug=admin.debug,
         is_local=is_local(admin.bind),
         configuration="\n".join([*render(loaded), ""]),

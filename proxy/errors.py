@@ -92,6 +92,13 @@ class Forbidden(RequestFault):
     said = "This may not be read."
 
 
+class NotInCache(RequestFault):
+    """The client wants only what is kept, and this is not (RFC 9111 §5.2.1.7)."""
+
+    status = 504
+    said = "This is not kept here, and nothing else was asked for."
+
+
 # --- the origin's -----------------------------------------------------------------------------
 
 

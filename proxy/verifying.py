@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from proxy.assembly import make_origin, mounts_of, with_layers
+from proxy.assembly import mounts_of
 from proxy.config import Settings
 from proxy.errors import ConfigurationError, StartError
 from proxy.integrity.rolling import make_pool
@@ -23,6 +23,7 @@ from proxy.integrity.sweep import Progress, Result, sweep
 from proxy.integrity.targets import NoTarget, Target, target_of
 from proxy.integrity.telling import as_bar, as_json, as_line, as_summary
 from proxy.integrity.verified import Checking, Verified
+from proxy.layered import make_origin, with_layers
 from proxy.observability.meters import Meters
 
 _BAR_EVERY: Final = 0.2  # seconds

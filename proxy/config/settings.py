@@ -195,6 +195,9 @@ class S3Origin(Table):
     ca_bundle: OptionalFile = None
     """PEM file with the authorities to trust instead of the usual ones."""
 
+    cache: Flag = True
+    """False keeps nothing of this origin in the cache."""
+
 
 class DirectoryOrigin(Table):
     """A directory of this machine."""
@@ -210,6 +213,9 @@ class DirectoryOrigin(Table):
 
     show_hidden: Flag = False
     """True serves files and directories whose name begins with a dot; otherwise they are 404."""
+
+    cache: Flag = False
+    """True keeps slices of its files in the cache, as for a file system that is far away."""
 
 
 Origin = Annotated[S3Origin | DirectoryOrigin, Field(discriminator="type")]
@@ -265,6 +271,58 @@ class Rule(Table):
     download: Flag | None = None
     """True makes browsers save these (Content-Disposition: attachment)."""
 
+    cache_ttl: Duration | None = None
+    """For how long the cache gives these again without asking the origin, whatever they say
+    themselves. Left out: as they say in Cache-Control, or `cache_control` says for them."""
+
+
+class Cache(Table):
+    """Slices of objects, kept to be given again. Left out: nothing is kept."""
+
+    directory: OptionalFile = None
+    """Where slices are kept on disk, shared by all workers and found again after a restart. Left
+    out: they are kept in memory only, by each worker for itself."""
+
+    size: Annotated[Size, Field(ge=16 * 1024 * KIB)] = 10 * 1024 * 1024 * KIB
+    """Most bytes that the directory may hold."""
+
+    files: Annotated[Whole, Field(ge=1000, le=100_000_000)] = 1_000_000
+    """Most files that it may hold."""
+
+    free: Size = 1024 * 1024 * KIB
+    """Bytes that stay free on its file system, whatever `size` allows."""
+
+    memory: Annotated[Size, Field(ge=1024 * KIB)] = 256 * 1024 * KIB
+    """Bytes of slices that each worker may hold in memory, those on their way among them."""
+
+    slice: Annotated[Size, Field(ge=256 * KIB, le=64 * 1024 * KIB)] = 8 * 1024 * KIB
+    """Bytes of one slice: what the origin is asked for at once. Smaller ones read less in vain
+    around a short range, larger ones cost fewer requests."""
+
+    read_ahead: Annotated[Whole, Field(ge=0, le=32)] = 4
+    """Slices fetched beyond the one that is being sent, for readers that go on."""
+
+    default_ttl: Duration = 60.0
+    """For how long an object is given without asking the origin, where neither it nor a rule
+    says."""
+
+    stale_while_revalidate: Duration = 0.0
+    """For how long after that it is still given while the origin is asked, where it does not
+    say."""
+
+    stale_if_error: Duration = 3600.0
+    """For how long it stands in for an origin that fails, where it does not say."""
+
+    missing_ttl: Duration = 5.0
+    """For how long a missing object is known to be missing."""
+
+    follow_requests: Flag = False
+    """True heeds what clients say in Cache-Control: no-cache, max-age, only-if-cached and the like.
+    Whoever may say no-cache decides how often the origin is asked."""
+
+    tell: Flag = False
+    """True sends Cache-Status and Server-Timing, which tell clients what is kept here."""
+
 
 class Http(Table):
     """Limits on what a request may ask for."""
@@ -309,6 +367,7 @@ class Settings(Table):
     rules: tuple[Rule, ...] = ()
     """Headers and behaviour by public path."""
 
+    cache: Cache | None = None
     http: Http = Http()
     log: Log = Log()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from proxy.config.fields import DEFAULT_ADMIN_BIND, DEFAULT_BIND, DEFAULT_TLS_BIND, is_local
 from proxy.config.sources import KeyPath
+from proxy.config.units import parse_size
 
 Model = TypeVar("Model")
 Fault = tuple[KeyPath, object, str]  # where, the value there, what is wrong
@@ -66,6 +68,7 @@ def _faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _rule_faults(data)
     yield from _bind_faults(data)
     yield from _admin_faults(_table(data.get("admin")))
+    yield from _cache_faults(data)
     for name, origin in _table(data.get("origins")).items():
         if _table(origin).get("type") == "s3":
             for key, found, said in _credential_faults(origin):
@@ -163,6 +166,38 @@ def _admin_faults(admin: Mapping[str, Any]) -> Iterator[Fault]:
     if isinstance(bind, str) and bind and not is_local(bind) and not _given(admin, "token"):
         said = "is reached from other machines: token or token_file is needed"
         yield ("admin", "bind"), bind, said
+
+
+# --- cache --------------------------------------------------------------------------------------
+
+
+def _cache_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    cache = _table(data.get("cache"))
+    memory, width = (_bytes(cache.get(name), default) for name, default in _CACHE_DEFAULTS)
+    if memory is not None and width is not None and memory < 2 * width:
+        said = "is too little: expected room for two slices, one to fill and one to give"
+        yield ("cache", "memory"), cache.get("memory", "256MiB"), said
+    directory = cache.get("directory")
+    for name, origin in _table(data.get("origins")).items():
+        root = _table(origin).get("root")
+        if isinstance(directory, str) and isinstance(root, str) and _is_within(directory, root):
+            said = f"lies within the root of origins.{name}, which would serve what is kept"
+            yield ("cache", "directory"), directory, said
+
+
+_CACHE_DEFAULTS: Final = (("memory", "256MiB"), ("slice", "8MiB"))
+
+
+def _bytes(found: object, default: str) -> int | None:
+    """A size in bytes; None if it can't be read, which the model says."""
+    try:
+        return parse_size(default if found is None else found)
+    except ValueError:
+        return None
+
+
+def _is_within(path: str, root: str) -> bool:
+    return PurePath(path).is_relative_to(root)
 
 
 # --- credentials ------------------------------------------------------------------------------

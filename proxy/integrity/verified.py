@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
 from proxy.errors import ChecksumMismatch, NotVerifiable, OriginFault
@@ -103,8 +103,11 @@ class Verified:
 
 def _with_checksums(want: Want, policy: Policy) -> Want:
     """Asks for the whole where that is what will be read: to a range, stores tell no checksums."""
-    whole = want.first == _OPEN_ENDED or policy == "require"
-    return WHOLE if want.body and whole and policy != "off" else want
+    if policy == "off":
+        return want
+    if policy == "require" or (want.body and want.first in (None, _OPEN_ENDED)):
+        return replace(want, first=None, checksums=True)
+    return want
 
 
 class VerifiedObject:
@@ -123,6 +126,10 @@ class VerifiedObject:
         self._parts: tuple[int, ...] | None = None
         self._unfinished = 0
         self._verdict: Verdict | None = None
+        report = getattr(opened, "cache_report", None)
+        if report is not None:
+            self.cache_report = report
+            self.standing = getattr(opened, "standing", None)
 
     @property
     def representation(self) -> Representation:
@@ -139,7 +146,8 @@ class VerifiedObject:
     async def check_head(self) -> None:
         """Judges what can be judged before a read; raises as `Verified.open` does."""
         expected, size = self.expected, self.representation.size
-        if self._how.policy == "require" and await self.new_sum() is None:
+        required = self._how.policy == "require" and not self._sealed_by
+        if required and await self.new_sum() is None:
             raise self._not_verifiable("no checksum" if expected is None else "part sizes unknown")
         if expected is not None and not expected.composite and not size:
             # No byte will ever be read of it, so that this is the only moment.
@@ -154,11 +162,19 @@ class VerifiedObject:
         how = self._how
         if how.policy == "off":
             return self._unchecked(span, reasons.OFF)
+        if self._sealed_by:
+            return self._sealed(span, self._sealed_by)
         if span.length != self.representation.size and how.policy != "require":
             return self._unchecked(span, reasons.RANGE)
         if self.expected is None:
             return self._unchecked(span, reasons.NO_CHECKSUM)
         return self._checked(span, self.expected)
+
+    @property
+    def _sealed_by(self) -> str:
+        """By which algorithm all of this version was checked before, by a layer below that has kept
+        its bytes and knows them to be the same; "" if it was not."""
+        return str(getattr(self._opened, "sealed_by", ""))
 
     async def new_sum(self) -> Sum | None:
         """A checksum to compare with `expected`; None if there is no way to make it.
@@ -193,6 +209,16 @@ class VerifiedObject:
         self._settle(Verdict("unverified", reason=reason, bytes=span.length))
         return self._opened.read(span)
 
+    async def _sealed(self, span: Span, algorithm: str) -> AsyncGenerator[bytes, None]:
+        """What was checked as a whole before: the layer below gives just those bytes, or breaks
+        off."""
+        self._unfinished += 1
+        async with aclosing(self._opened.read(span)) as buffers:
+            async for buffer in buffers:
+                yield buffer
+        self._unfinished -= 1
+        self._settle(Verdict("verified", algorithm, bytes=span.length))
+
     async def _checked(self, span: Span, expected: Checksum) -> AsyncGenerator[bytes, None]:
         size = self.representation.size
         if size - span.length > self._how.read_through:
@@ -220,6 +246,9 @@ class VerifiedObject:
                         yield held.pop()
                     held.append(piece)
         self._compare(expected, await rolling.digest())
+        confirm = getattr(self._opened, "confirm", None)
+        if confirm is not None:
+            confirm(expected.algorithm)
         self._unfinished -= 1
         self._settle(Verdict("verified", expected.algorithm, bytes=span.length))
         if held:
@@ -238,6 +267,9 @@ class VerifiedObject:
             f"promised {kind} {expected.value.hex()} and which have {found.hex()}"
         )
         logger.error("checksum mismatch: %s", detail)
+        discard = getattr(self._opened, "discard", None)
+        if discard is not None:
+            discard()  # a layer below that has kept it gives it to nobody else
         raise ChecksumMismatch(detail)
 
     def _not_verifiable(self, reason: str) -> NotVerifiable:

@@ -36,6 +36,7 @@ class AccessRecord:
         origin: the origin's name, "" where none was asked.
         verification: whether the bytes were those the store promised ("crc64nvme verified",
             "unverified: range"), "" where no byte of an object was read.
+        cache: what the cache did ("hit (memory)", "miss", "partial"), "" where it was not asked.
         length: bytes of an object that were promised, or None where the body is none of an object.
         fault: the kind of fault, as `proxy.errors` names it.
         trace_id, parent_id: of the client's W3C trace context.
@@ -54,6 +55,7 @@ class AccessRecord:
     outcome: str = "fault"
     origin: str = ""
     verification: str = ""
+    cache: str = ""
     length: int | None = None
     fault: str = ""
     trace_id: str = ""

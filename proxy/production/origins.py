@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from proxy.assembly import make_origin
 from proxy.config.settings import DirectoryOrigin, S3Origin
 from proxy.errors import StartError
+from proxy.layered import make_origin
 from proxy.production.findings import Finding, error, ok, warning
 
 # Seconds: for one origin's start, and for one question about the time.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from proxy.semantics.globs import Glob
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Rule:
     content_security_policy: str | None = None
     fallback: str | None = None
     download: bool | None = None
+    cache_ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,15 @@ class Treatment:
         content_security_policy: sent with every answer.
         fallback: the public path served instead of a missing object, or None.
         download: whether bodies are offered as downloads.
+        cache_ttl: for how many seconds our own cache gives the object again without asking,
+            whatever it says of itself; None: as it says.
     """
 
     cache_control: str | None = None
     content_security_policy: str | None = None
     fallback: str | None = None
     download: bool = False
+    cache_ttl: float | None = None
 
 
 PLAIN = Treatment()
@@ -83,8 +90,9 @@ def treatment_of(path: str, rules: Sequence[Rule]) -> Treatment:
         content_security_policy=_first([rule.content_security_policy for rule in matching]),
         fallback=_first([rule.fallback for rule in matching]),
         download=next((rule.download for rule in matching if rule.download is not None), False),
+        cache_ttl=_first([rule.cache_ttl for rule in matching]),
     )
 
 
-def _first(values: Sequence[str | None]) -> str | None:
+def _first(values: Sequence[Value | None]) -> Value | None:
     return next((value for value in values if value is not None), None)

@@ -16,12 +16,17 @@ from time import monotonic
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.errors import ClientGone, Fault
+from proxy.errors import ClientGone, Fault, ObjectChanged
 from proxy.integrity.verdict import verdict_of
 from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
 from proxy.observability.trace_context import parse_traceparent
+from proxy.origins.base import OpenObject
+from proxy.semantics.cache_status import CacheReport, cache_status, server_timing, summary
+from proxy.semantics.fields import Field
+from proxy.semantics.plan import Plan
+from proxy.semantics.representation import Span
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.digesting import with_digests
 from proxy.server.request import Request, raw_path_of, read_request
@@ -92,8 +97,7 @@ class PublicDoor:
             trace = parse_traceparent(request.fields.get("traceparent"))
             if trace is not None:
                 record.trace_id, record.parent_id = trace
-            answer = await deliver(self.site, request)
-            await self._send(answer, request, scope, channel, record, progress)
+            await self._deliver(request, scope, channel, record, progress)
             record.outcome = "complete"
         except ClientGone as gone:
             record.outcome, record.detail = "client gone", str(gone)
@@ -106,6 +110,26 @@ class PublicDoor:
             if progress.started:
                 raise
             await self._send_fault(request, fault, scope, channel, record, progress)
+
+    async def _deliver(
+        self,
+        request: Request,
+        scope: Scope,
+        channel: tuple[Receive, Send],
+        record: AccessRecord,
+        progress: Progress,
+    ) -> None:
+        """Sends the answer. An object that was replaced before a byte of it was sent is opened
+        anew,
+        once: what is kept of objects can be older than the store."""
+        for last in (False, True):
+            try:
+                answer = await deliver(self.site, request)
+                await self._send(answer, request, scope, channel, record, progress)
+                return
+            except ObjectChanged:
+                if last or progress.started:
+                    raise
 
     async def _send_fault(
         self,
@@ -132,9 +156,12 @@ class PublicDoor:
         plan, opened = answer.plan, answer.object
         if opened is not None:
             record.length = plan.length
-        extra = ((b"x-request-id", record.request_id.encode("ascii")),)
         fields = request.fields if request is not None else {}
         try:
+            extra = (
+                (b"x-request-id", record.request_id.encode("ascii")),
+                *await self._about_cache(plan, opened, record),
+            )
             about = (plan, opened, answer.subject)
             plan, channel = await with_digests(self.site.digester, fields, about, scope, channel)
             await send_plan(plan, opened, extra, channel, progress, self.stall_timeout)
@@ -143,6 +170,25 @@ class PublicDoor:
                 # Of an object that failed, then of its error page: the first says what was wrong.
                 record.verification = record.verification or str(verdict_of(opened) or "")
                 await opened.aclose()
+
+    async def _about_cache(
+        self, plan: Plan, opened: OpenObject | None, record: AccessRecord
+    ) -> tuple[Field, ...]:
+        """What is told of the cache: to the log always, to clients what they need or may know."""
+        ask = getattr(opened, "cache_report", None)
+        if ask is None:
+            return ()
+        spans = tuple(part for part in plan.parts if isinstance(part, Span))
+        report: CacheReport = await ask(spans)
+        record.cache = summary(report)
+        fields: list[Field] = []
+        if report.age is not None:
+            fields.append((b"age", b"%d" % report.age))
+        if self.site.tells_cache:
+            fields.append((b"cache-status", cache_status(report)))
+            waited = getattr(getattr(opened, "standing", None), "waited", 0.0)
+            fields.append((b"server-timing", server_timing((("origin", waited),))))
+        return tuple(fields)
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
         """What the client is told. An error that is no `Fault` is ours: it is logged in full."""

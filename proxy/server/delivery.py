@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
 from proxy.integrity.verdict import Verdict, verdict_of
-from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
+from proxy.origins.base import NO_BODY, USUAL_TERMS, WHOLE, Lister, OpenObject, Origin, Want
 from proxy.origins.media_types import media_type_of
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
@@ -21,6 +21,7 @@ from proxy.pages.style import CONTENT_SECURITY_POLICY
 from proxy.semantics.accept import acceptable_codings
 from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
+from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms, read_demands
 from proxy.semantics.keys import encode_path, key_below
 from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
 from proxy.semantics.ranges import parse_ranges
@@ -37,7 +38,9 @@ _ALLOW: Field = (b"allow", ", ".join(ALLOWED_METHODS).encode())
 class Site:
     """All that is served: the public tree, its rules, and the origins behind it.
 
-    `origins` are by the mounts' `source`, or by their `origin` where that is "".
+    `origins` are by the mounts' `source`, or by their `origin` where that is "". `terms` are what
+    a cache goes by where no rule says otherwise, and `tells_cache` whether clients are told what
+    it did.
     """
 
     mounts: Sequence[Mount]
@@ -48,6 +51,8 @@ class Site:
     max_target: int = 8192
     listing_page: int = 1000
     digester: Digester = field(default_factory=Digester)
+    terms: Terms = USUAL_TERMS
+    tells_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def _locate(site: Site, path: str) -> _Place:
 
 
 async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
-    opened, key = await _open_negotiated(place, request.fields, _want(request))
+    opened, key = await _open_negotiated(place, request.fields, _want(site, request, place))
     try:
         fields, representation = request.fields, opened.representation
         subject = site.digester.subject(place.mount.origin, key, representation, fields)
@@ -115,15 +120,34 @@ async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer
     return Answer(_with_problem(plan, request), opened, place.mount.origin, subject)
 
 
-def _want(request: Request) -> Want:
+def _want(site: Site, request: Request, place: _Place) -> Want:
     """What will most likely be read. A wrong guess costs a request, never a wrong byte."""
     fields = request.fields
-    if request.method == "HEAD" or "if-none-match" in fields or "if-modified-since" in fields:
-        return NO_BODY
+    want = Want(terms=_terms(site, place), demands=_demands(fields))
+    if request.method == "HEAD":
+        return replace(want, body=False, checksums=True)
+    if "if-none-match" in fields or "if-modified-since" in fields:
+        return replace(want, body=False)
     ranges = parse_ranges(fields.get("range"))
     if ranges and "want-repr-digest" in fields:
-        return NO_BODY  # stores tell the checksum of the whole when asked for no part of it
-    return Want(first=ranges[0]) if ranges else WHOLE
+        # Stores tell the checksum of the whole when asked for no part of it.
+        return replace(want, body=False, checksums=True)
+    return replace(want, first=ranges[0]) if ranges else want
+
+
+def _terms(site: Site, place: _Place) -> Terms:
+    """For how long a cache may give the object again, as far as the path's rules say."""
+    treatment = place.treatment
+    if treatment.cache_ttl is None and treatment.cache_control is None:
+        return site.terms
+    return replace(site.terms, ttl=treatment.cache_ttl, cache_control=treatment.cache_control)
+
+
+def _demands(fields: Mapping[str, str]) -> Demands:
+    """What the client says to caches. Ours heeds it where it is configured to."""
+    if "cache-control" not in fields and "pragma" not in fields:
+        return NO_DEMANDS
+    return read_demands(fields.get("cache-control"), fields.get("pragma"))
 
 
 def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_SUBJECT) -> Policy:
@@ -145,12 +169,14 @@ def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_S
 class _Coded:
     """An object that is another one's content in a coding: its bytes, under the other's type."""
 
-    __slots__ = ("_sibling", "aclose", "read", "representation")
+    __slots__ = ("_sibling", "aclose", "cache_report", "read", "representation", "standing")
 
     def __init__(self, sibling: OpenObject, key: str, coding: str) -> None:
         self._sibling = sibling
         self.read = sibling.read
         self.aclose = sibling.aclose
+        self.cache_report = getattr(sibling, "cache_report", None)
+        self.standing = getattr(sibling, "standing", None)
         stored = sibling.representation
         self.representation = replace(
             stored,

@@ -33,6 +33,8 @@ origin = "b"
 [[rules]]
 path = "/a/**"
 cache_control = "no-cache"
+[cache]
+directory = "kept"
 """
 
 

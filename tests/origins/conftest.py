@@ -14,19 +14,22 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytest
 
+from proxy.cache.cache import CacheOptions
 from proxy.origins.base import Lister, Origin
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
 from proxy.origins.s3 import S3Options, S3Origin
 from proxy.semantics.etags import EntityTag
+from proxy.semantics.freshness import Terms
 from proxy.semantics.representation import Checksum, Representation
+from tests.cache.stores import OwningCached
 from tests.integrity.objects import OwningPool
 from tests.servers import S3Server
 
@@ -50,12 +53,14 @@ class Store(ABC):
     Attributes:
         keeps_fields: whether it keeps Content-Type and the like.
         keeps_old_versions: whether an object that is open stays readable once it was replaced.
+        keeps_what_was_read: whether what was read of it does, even if the store has it no more.
         hides_dots: whether a key that begins with a dot is not served.
         any_key: whether keys are free: with empty segments, or one the beginning of another.
     """
 
     keeps_fields = True
     keeps_old_versions = False
+    keeps_what_was_read = False
     hides_dots = False
     any_key = False
 
@@ -151,6 +156,23 @@ class VerifiedStore(MemoryStore):
         return (Checksum("sha256", hashlib.sha256(body).digest()),)
 
 
+class CachedStore(MemoryStore):
+    """The layer that keeps slices, asking each time whether they are current. The slices are small,
+    so that each body has several."""
+
+    keeps_what_was_read = True
+
+    def __init__(self, directory: Path | None = None) -> None:
+        super().__init__()
+        self._directory = directory
+
+    def make(self) -> ListingOrigin:
+        directory = str(self._directory) if self._directory is not None else None
+        options = CacheOptions(directory=directory, memory=4 << 20, width=256 << 10, missing_ttl=0)
+        made = OwningCached(super().make(), options, Terms(default_ttl=0.0))
+        return cast("ListingOrigin", made)
+
+
 class DirectoryStore(Store):
     keeps_fields = False
     keeps_old_versions = True
@@ -221,6 +243,8 @@ STORES = [
     "memory",
     "resuming",
     "verified",
+    "cached",
+    "cached on disk",
     "directory",
     pytest.param("seaweedfs", marks=pytest.mark.servers),
     pytest.param("rclone", marks=pytest.mark.servers),
@@ -230,19 +254,21 @@ STORES = [
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """One store after the other, empty; servers start when the first test of theirs comes."""
-    match request.param:
-        case "memory":
-            return MemoryStore()
-        case "resuming":
-            return ResumingStore()
-        case "verified":
-            return VerifiedStore()
-        case "directory":
-            return DirectoryStore(tmp_path)
-        case "seaweedfs":
-            return SeaweedStore(request.getfixturevalue("seaweedfs"))
-        case _:
-            return RcloneStore(request.getfixturevalue("rclone"))
+
+    def server(name: str) -> Any:  # noqa: ANN401  # the fixture's
+        return request.getfixturevalue(name)
+
+    make: dict[str, Callable[[], Store]] = {
+        "memory": MemoryStore,
+        "resuming": ResumingStore,
+        "verified": VerifiedStore,
+        "cached": CachedStore,
+        "cached on disk": lambda: CachedStore(tmp_path / "cache"),
+        "directory": lambda: DirectoryStore(tmp_path),
+        "seaweedfs": lambda: SeaweedStore(server("seaweedfs")),
+        "rclone": lambda: RcloneStore(server("rclone")),
+    }
+    return make[request.param]()
 
 
 @pytest.fixture

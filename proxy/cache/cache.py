@@ -1,0 +1,241 @@
+"""What the cached origins of a process share: memory, disk, and what is known of objects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from time import time
+from typing import Any, Final
+
+from proxy.cache.disk import Disk
+from proxy.cache.entry import Entries, Entry, Marks
+from proxy.cache.files import Files
+from proxy.cache.filling import Filler
+from proxy.cache.format import Head
+from proxy.cache.memory import Memory
+from proxy.cache.purge import Purge
+from proxy.cache.standing import Presence
+from proxy.cache.watching import FileWatcher
+
+logger = logging.getLogger("headgate")
+
+_MIB: Final = 1024 * 1024
+# Work in the background that waits at the same time; more is left undone, which costs no
+# correctness.
+MOST_BACKGROUND: Final = 256
+# Purges are remembered while other processes are told of them and the disk is gone through, so that
+# nothing from before them comes back.
+_MOST_FENCES, _FENCE_SECONDS = 1000, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """How the cache works. Sizes in bytes, times in seconds.
+
+    Attributes:
+        directory: where slices are kept on disk; None to keep them in memory only.
+        size, files, free: limits of the directory: bytes, files, and bytes that stay free on its
+            file system.
+        memory: for slices in memory and on their way, of one process.
+        width: of a slice.
+        read_ahead: slices fetched beyond the one a reader is at.
+        missing_ttl: for how long a missing object is known to be missing.
+        follow_demands: whether clients may say no-cache, only-if-cached and the like.
+    """
+
+    directory: str | None = None
+    size: int = 10 * 1024 * _MIB
+    files: int = 1_000_000
+    free: int = 1024 * _MIB
+    memory: int = 256 * _MIB
+    width: int = 8 * _MIB
+    read_ahead: int = 4
+    missing_ttl: float = 5.0
+    follow_demands: bool = False
+
+
+@dataclass(slots=True)
+class Bytes:
+    """Where the bytes of reads came from, in one process."""
+
+    memory: int = 0
+    disk: int = 0
+    filling: int = 0
+    bypassed: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Answers by what the cache did for them, in one process."""
+
+    by_status: dict[str, int] = field(default_factory=dict)
+    purges: int = 0
+
+    def add(self, status: str) -> None:
+        """One more."""
+        self.by_status[status] = self.by_status.get(status, 0) + 1
+
+
+def _is_meant(entry: Entry, purge: Purge) -> bool:
+    head = entry.head
+    return purge.matches(head.origin, head.key, head.representation.tags)
+
+
+class Cache:
+    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on."""
+
+    def __init__(self, options: CacheOptions) -> None:
+        self.options = options
+        self.memory = Memory(options.memory)
+        self.entries = Entries()
+        self.missing = Marks()
+        self.passing = Marks()
+        self.bytes = Bytes()
+        self.counts = Counts()
+        self.disk: Disk | None = None
+        if options.directory is not None:
+            self.disk = Disk(Files(options.directory), FileWatcher())
+        self.filler = Filler(self.memory, self.disk, self.replaced)
+        self._background: set[asyncio.Task[Any]] = set()
+        self._fences: deque[tuple[float, Purge]] = deque(maxlen=_MOST_FENCES)
+
+    async def start(self) -> None:
+        """Makes the directory ready; raises `StartError`."""
+        if self.disk is not None:
+            await self.disk.start()
+
+    async def aclose(self) -> None:
+        """Ends all that is on its way and closes all that is open."""
+        try:
+            tasks = list(self._background)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.filler.aclose()
+        finally:
+            if self.disk is not None:
+                self.disk.close()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Does something that nobody waits for."""
+        if len(self._background) >= MOST_BACKGROUND:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # --- entries --------------------------------------------------------------------------------
+
+    def adopt(self, entry: Entry) -> None:
+        """From now on this is the version of its object."""
+        before = self.entries.put(entry)
+        self.missing.discard(entry.name)
+        if before is not None and before.version != entry.version:
+            self._drop(before)
+        elif before is not None:
+            before.dropped = True
+
+    def replaced(self, entry: Entry) -> None:
+        """A version is no more, or is not what it should be: nothing of it is given again."""
+        self.entries.remove(entry)
+        if not entry.dropped:
+            self._drop(entry)
+
+    def forget(self, name: str) -> None:
+        """An object is no more."""
+        entry = self.entries.get(name)
+        if entry is not None:
+            self.replaced(entry)
+
+    def _drop(self, entry: Entry) -> None:
+        entry.dropped = True
+        self.discard_slices(entry)
+        if self.disk is not None:
+            self.spawn(self._remove_files(entry))
+
+    def discard_slices(self, entry: Entry) -> None:
+        """Forgets the slices of a version that are in memory or open."""
+        prefix = f"{entry.name}.{entry.version}."
+        for name in [one for one in self.memory.names() if one.startswith(prefix)]:
+            self.memory.discard(name)
+        if self.disk is not None:
+            for name in [one for one in self.disk.open_names() if one.startswith(prefix)]:
+                self.disk.drop(name)
+
+    async def _remove_files(self, entry: Entry) -> None:
+        """Removes a version's files, and the head if it is still this version's."""
+        disk = self.disk
+        if disk is not None:
+            await disk.run(disk.files.remove_version, entry.name, entry.version)
+
+    # --- purging --------------------------------------------------------------------------------
+
+    def is_purged(self, head: Head, *, soft: bool = False) -> bool:
+        """Whether what is known of an object is from before a purge of it, a soft or a hard one."""
+        while self._fences and self._fences[0][0] < time() - _FENCE_SECONDS:
+            self._fences.popleft()
+        told = (head.origin, head.key, head.representation.tags)
+        return any(
+            head.validated <= at and purge.soft is soft and purge.matches(*told)
+            for at, purge in self._fences
+        )
+
+    def purge(self, purge: Purge) -> int:
+        """Purges what this process holds, and sees to it that nothing older comes back; how many
+        objects that were. What is on disk is purged by `proxy.cache.sweeping`, once for all."""
+        self._fences.append((time(), purge))
+        self.missing.clear()
+        self.passing.clear()
+        found = [entry for entry in self.entries if _is_meant(entry, purge)]
+        for entry in found:
+            if purge.soft:
+                entry.expire()
+            else:
+                self.entries.remove(entry)
+                entry.dropped = True
+                self.discard_slices(entry)
+        self.counts.purges += 1
+        return len(found)
+
+    async def keep_head(self, entry: Entry) -> None:
+        """Writes what is known of an object to disk, where it has slices or will have."""
+        if self.disk is not None and not entry.dropped:
+            entry.on_disk = True
+            await self.disk.write_head(entry.name, entry.head)
+
+    def seal(self, entry: Entry, sums: tuple[bytes, ...], algorithm: str) -> None:
+        """All of a version was read once, and was what the store promised."""
+        if entry.dropped or entry.head.seal is not None:
+            return
+        entry.head = replace(entry.head, seal=sums, sealed_by=algorithm)
+        if entry.on_disk:
+            self.spawn(self.keep_head(entry))
+
+    # --- what is there --------------------------------------------------------------------------
+
+    async def presence(self, entry: Entry, indexes: Sequence[int], begun: int | None) -> Presence:
+        """Where slices of an entry are. Looks at the directory for those that are not at hand.
+
+        `begun` is the slice that is being filled for the one who asks.
+        """
+        memory = disk = filling = 0
+        unknown: list[str] = []
+        for index in indexes:
+            name = entry.slice_name(index)
+            found = self.memory.peek(name)
+            if found is not None:
+                whole = found.state == "whole" and index != begun
+                memory, filling = memory + whole, filling + (not whole)
+            elif self.disk is not None and self.disk.opened(name) is not None:
+                disk += 1
+            else:
+                unknown.append(name)
+        there = 0
+        if unknown and self.disk is not None and entry.on_disk:
+            there = sum(await self.disk.is_stored(unknown))
+        own = int(begun is not None and begun in indexes)
+        return Presence(memory, disk + there, filling, len(unknown) - there, own)

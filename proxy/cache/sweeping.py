@@ -1,0 +1,163 @@
+"""Going through everything on disk: to list, purge or check it. For threads, a shard at a time.
+
+A shard is one of 256 directories; whoever goes through all of them tells how far it is in between.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from proxy.cache.checking import BLOCK, agree
+from proxy.cache.files import Files
+from proxy.cache.format import Head
+from proxy.cache.naming import HEAD, version_name
+from proxy.cache.purge import Purge
+from proxy.cache.stored import DamagedSlice, open_stored
+from proxy.semantics.representation import Representation
+
+# Bytes read at a time when slices are checked.
+_PIECE = 16 * BLOCK
+_NOTHING = Representation(0)
+
+
+@dataclass(slots=True)
+class Swept:
+    """What going through some of the directory came to. `more` adds another's."""
+
+    objects: int = 0
+    slices: int = 0
+    bytes: int = 0
+    damaged: int = 0
+
+    def more(self, other: Swept) -> None:
+        """Adds what was found elsewhere."""
+        self.objects += other.objects
+        self.slices += other.slices
+        self.bytes += other.bytes
+        self.damaged += other.damaged
+
+
+@dataclass(slots=True)
+class _Object:
+    """The files of one object."""
+
+    head: Head | None = None
+    slices: list[str] = field(default_factory=list)
+
+
+def purge_shard(files: Files, shard: str, purge: Purge) -> Swept:
+    """Removes what is meant, or marks it to be validated."""
+    swept = Swept()
+    for name, one in _objects(files, shard):
+        head = one.head or _head_by_slice(files, one)
+        if head is None or not purge.matches(head.origin, head.key, head.representation.tags):
+            continue
+        swept.objects += 1
+        if purge.soft and one.head is not None:
+            files.write_head(name, replace(one.head, validated=0.0))
+            continue
+        files.drop(files.path(name + HEAD))
+        for slice_ in one.slices:
+            files.drop(files.path(slice_))
+            swept.slices += 1
+    return swept
+
+
+def list_shard(files: Files, shard: str, prefix: str) -> list[dict[str, Any]]:
+    """What is kept of the objects whose keys begin so, as JSON in Python's types."""
+    found = []
+    for name, one in _objects(files, shard):
+        head = one.head
+        if head is None or not head.key.startswith(prefix):
+            continue
+        version = version_name(head.representation, head.width)
+        sizes = [_size(files.path(each)) for each in one.slices if f"{name}.{version}." in each]
+        found.append(
+            {
+                "origin": head.origin,
+                "key": head.key,
+                "size": head.representation.size,
+                "kept": sum(sizes),
+                "slices": len(sizes),
+                "validated": head.validated,
+                "etag": str(head.representation.etag or ""),
+                "verified": head.sealed_by,
+                "tags": list(head.representation.tags),
+            }
+        )
+    return found
+
+
+def scrub_shard(files: Files, shard: str) -> Swept:
+    """Reads every slice and compares it with its check values; drops what is damaged."""
+    swept = Swept()
+    for _, one in _objects(files, shard):
+        swept.objects += 1
+        for name in one.slices:
+            swept.slices += 1
+            length = _checked(files.path(name))
+            if length is None:
+                swept.damaged += 1
+                files.drop(files.path(name))
+            else:
+                swept.bytes += length
+    return swept
+
+
+def _objects(files: Files, shard: str) -> Iterator[tuple[str, _Object]]:
+    found: dict[str, _Object] = {}
+    for name in files.names((shard,)):
+        object_ = name.partition(".")[0]
+        one = found.setdefault(object_, _Object())
+        if name.endswith(HEAD):
+            one.head = files.read_head(object_)
+        else:
+            one.slices.append(name)
+    yield from found.items()
+
+
+def _head_by_slice(files: Files, one: _Object) -> Head | None:
+    """Whose slices these are, where the head is gone."""
+    for name in one.slices:
+        try:
+            found = open_stored(files.path(name))
+        except (DamagedSlice, OSError):
+            continue
+        if found is not None:
+            number, label, _ = found
+            os.close(number)
+            return Head(label.origin, label.key, 0, 0.0, _NOTHING)
+    return None
+
+
+def _checked(path: str) -> int | None:
+    """How many bytes the slice has; None if it is damaged. One that is gone has none."""
+    try:
+        found = open_stored(path)
+    except DamagedSlice:
+        return None
+    if found is None:
+        return 0
+    number, label, table = found
+    try:
+        for start in range(0, label.length, _PIECE):
+            piece = os.pread(number, min(_PIECE, label.length - start), start)
+            if len(piece) < min(_PIECE, label.length - start):
+                return None
+            if not agree(piece, table, start // BLOCK):
+                return None
+    except OSError:
+        return None
+    finally:
+        os.close(number)
+    return label.length
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
