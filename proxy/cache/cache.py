@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import time
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from proxy.cache.entry import Entries, Entry, Marks
 from proxy.cache.files import Files
 from proxy.cache.filling import Filler
 from proxy.cache.format import Head
+from proxy.cache.janitor import Janitor, Limits
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
 from proxy.cache.standing import Presence
@@ -52,7 +54,7 @@ class CacheOptions:
     free: int = 1024 * _MIB
     memory: int = 256 * _MIB
     width: int = 8 * _MIB
-    read_ahead: int = 4
+    read_ahead: int = 6
     missing_ttl: float = 5.0
     follow_demands: bool = False
 
@@ -96,6 +98,7 @@ class Cache:
         self.bytes = Bytes()
         self.counts = Counts()
         self.disk: Disk | None = None
+        self.janitor: Janitor | None = None
         if options.directory is not None:
             self.disk = Disk(Files(options.directory), FileWatcher())
         self.filler = Filler(self.memory, self.disk, self.replaced)
@@ -106,6 +109,10 @@ class Cache:
         """Makes the directory ready; raises `StartError`."""
         if self.disk is not None:
             await self.disk.start()
+            options = self.options
+            limits = Limits(bytes=options.size, files=options.files, free=options.free)
+            self.janitor = Janitor(Path(self.disk.files.root), limits, self.disk.hits)
+            self.janitor.start()
 
     async def aclose(self) -> None:
         """Ends all that is on its way and closes all that is open."""
@@ -115,7 +122,11 @@ class Cache:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.filler.aclose()
+            if self.janitor is not None:
+                await asyncio.to_thread(self.janitor.stop)
         finally:
+            if self.janitor is not None:
+                self.janitor.stop(wait=False)
             if self.disk is not None:
                 self.disk.close()
 

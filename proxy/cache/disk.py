@@ -20,8 +20,8 @@ from typing import Final, ParamSpec, TypeVar
 from proxy.cache.claims import Claim, adopted
 from proxy.cache.files import Files, Found
 from proxy.cache.format import Head, Label
+from proxy.cache.held import Held
 from proxy.cache.hits import HitTable
-from proxy.cache.holding import Held
 from proxy.cache.stored import DamagedSlice, StoredSlice
 from proxy.cache.watching import FileWatcher
 from proxy.errors import OriginFault, StartError
@@ -29,6 +29,7 @@ from proxy.origins.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Look = Callable[[str], Found | Claim | None]
 
 logger = logging.getLogger("headgate")
 
@@ -38,6 +39,9 @@ PATIENCE: Final = 5.0
 _FIRST_REST, _LONGEST_REST = 5.0, 60.0
 # Slices held open by one worker; a descriptor each.
 MOST_OPEN: Final = 256
+# Slices whose last bytes are being written and synced. With more of them the disk is slower than
+# the origin, and the memory they take is in no budget: new ones are not written.
+MOST_WRITTEN: Final = 32
 # What says that the directory is full, not that it is broken.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -68,6 +72,7 @@ class Disk:
         self._threads = Threads(PATIENCE)
         self._open: OrderedDict[str, StoredSlice] = OrderedDict()
         self._dropping: set[asyncio.Task[None]] = set()
+        self._writing = 0
         self._rests_until = 0.0
         self._rest = _FIRST_REST
         self._why = ""
@@ -89,9 +94,7 @@ class Disk:
     @property
     def resting(self) -> str:
         """Why nothing is written to it at the moment, or ""."""
-        if monotonic() < self._rests_until:
-            return self._why
-        return ""
+        return self._why if monotonic() < self._rests_until else ""
 
     def rest(self, error: BaseException) -> None:
         """Leaves the directory alone for a while."""
@@ -163,21 +166,27 @@ class Disk:
             return None
         for _ in range(2):
             try:
-                found = await self._threads.take(self.files.look, name)
+                look: Look = self.files.look if self._may_write() else self.files.open_slice
+                found = await self._threads.take(look, name)
             except DamagedSlice as damaged:
                 self._note_damage(str(damaged))
                 continue
             except (OSError, OriginFault) as error:
                 self.rest(error)
                 return None
-            if isinstance(found, Claim):
-                return self._held(found)
+            if found is None or isinstance(found, Claim):
+                return None if found is None else self._held(found)
             stored = self._adopt(name, found)
             if stored.label == label:
                 self.hits.touch(name)
                 return stored
             await self.reject(name, stored)  # whole, but of something else: files were swapped
         return None
+
+    def _may_write(self) -> bool:
+        """Whether there is room for one more slice, and the disk keeps up with those before."""
+        usage = self.hits.usage()
+        return (usage is None or not usage.full) and self._writing < MOST_WRITTEN
 
     async def reject(self, name: str, stored: StoredSlice) -> None:
         """Drops a slice that is whole and not what it has to be."""
@@ -192,6 +201,7 @@ class Disk:
 
     async def finish(self, held: Held, name: str, label: Label, table: bytes) -> bool:
         """Writes what is left of a slice we filled, and lets everybody find it."""
+        self._writing += 1
         try:
             rest = await held.settle()
             await self._threads.run(self.files.finish_slice, held.claim, name, rest, label, table)
@@ -200,6 +210,7 @@ class Disk:
             await held.abandon()
             return False
         finally:
+            self._writing -= 1
             held.close()
         self.works()
         self.counts.written += 1

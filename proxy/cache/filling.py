@@ -18,7 +18,7 @@ from proxy.cache.checking import sum_of
 from proxy.cache.disk import Disk
 from proxy.cache.entry import Entry
 from proxy.cache.growing import Slice
-from proxy.cache.holding import Held
+from proxy.cache.held import Held
 from proxy.cache.memory import Memory
 from proxy.cache.slices import slice_span
 from proxy.cache.stored import SliceGone, StoredSlice

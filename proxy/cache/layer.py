@@ -15,7 +15,7 @@ from typing import Final, cast
 from proxy.cache.cache import Cache
 from proxy.cache.entry import Entry
 from proxy.cache.format import Head
-from proxy.cache.holding import Held
+from proxy.cache.held import Held
 from proxy.cache.naming import object_name
 from proxy.cache.object import CachedObject
 from proxy.cache.passing import PassedObject

@@ -16,6 +16,9 @@ from proxy.origins.threads import Descriptor, Threads
 
 # What is read and given at once: two blocks. A reader that stops holds no more than that.
 READ: Final = 2 * BLOCK
+# One for the whole process, since nothing is awaited between filling it and copying from it. One
+# for each read would have to be cleared first, and leave the processor's cache.
+_HOT: Final = memoryview(bytearray(READ))
 # Read without letting others have a turn: 100 µs of copying and checking.
 _TURN: Final = 1024 * 1024
 
@@ -67,14 +70,14 @@ class StoredSlice:
                     await asyncio.sleep(0)
                 first = position - position % BLOCK
                 length = min(READ, self.length - first)
-                blocks = self._read_hot(first, length)
+                blocks: bytes | memoryview | None = self._read_hot(first, length)
                 if blocks is None:
                     turn = 0
                     blocks = await self._threads.run(self._read_cold, first, length)
                 if len(blocks) != length or not agree(blocks, self.table, first // BLOCK):
                     self._drop()
                     raise SliceGone
-                buffer = blocks[position - first : stop - first]
+                buffer = bytes(blocks[position - first : stop - first])
                 position += len(buffer)
                 turn += length
                 yield buffer
@@ -89,15 +92,16 @@ class StoredSlice:
         if not self._readers:
             self._descriptor.close()
 
-    def _read_hot(self, first: int, length: int) -> bytes | None:
+    def _read_hot(self, first: int, length: int) -> memoryview | None:
+        """The blocks, if they are in memory; to be copied before anything is awaited."""
         if not _NO_WAIT:
             return None
-        buffer = bytearray(length)
+        buffer = _HOT[:length]
         try:
             count = os.preadv(self._descriptor.number, [buffer], first, _NO_WAIT)
         except OSError:
             return None  # not in memory, or the file system can't tell
-        return bytes(buffer) if count == length else None
+        return buffer if count == length else None
 
     def _read_cold(self, first: int, length: int) -> bytes:
         """The blocks, however long it takes; fewer bytes where the file fails, which shows."""
