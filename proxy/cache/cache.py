@@ -103,6 +103,7 @@ class Cache:
             self.disk = Disk(Files(options.directory), FileWatcher())
         self.filler = Filler(self.memory, self.disk, self.replaced)
         self._background: set[asyncio.Task[Any]] = set()
+        self._removing: dict[str, asyncio.Task[None]] = {}
         self._fences: deque[tuple[float, Purge]] = deque(maxlen=_MOST_FENCES)
 
     async def start(self) -> None:
@@ -117,7 +118,7 @@ class Cache:
     async def aclose(self) -> None:
         """Ends all that is on its way and closes all that is open."""
         try:
-            tasks = list(self._background)
+            tasks = [*self._background, *self._removing.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,14 +131,15 @@ class Cache:
             if self.disk is not None:
                 self.disk.close()
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Does something that nobody waits for."""
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> bool:
+        """Does something that nobody waits for; false if there is too much of it already."""
         if len(self._background) >= MOST_BACKGROUND:
             work.close()
-            return
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return True
 
     # --- entries --------------------------------------------------------------------------------
 
@@ -166,7 +168,21 @@ class Cache:
         entry.dropped = True
         self.discard_slices(entry)
         if self.disk is not None:
-            self.spawn(self._remove_files(entry))
+            before = self._removing.get(entry.name)
+            work = self._remove_files(self.disk, entry, before)
+            task = self._removing[entry.name] = asyncio.get_running_loop().create_task(work)
+            task.add_done_callback(lambda _: self._removed(entry.name, task))
+
+    def _removed(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._removing.get(name) is task:
+            del self._removing[name]
+
+    async def removed(self, name: str) -> None:
+        """Waits until the files of versions that were dropped are gone, so that nobody takes them
+        for the current one."""
+        task = self._removing.get(name)
+        if task is not None:
+            await asyncio.wait([task])
 
     def discard_slices(self, entry: Entry) -> None:
         """Forgets the slices of a version that are in memory or open."""
@@ -177,11 +193,13 @@ class Cache:
             for name in [one for one in self.disk.open_names() if one.startswith(prefix)]:
                 self.disk.drop(name)
 
-    async def _remove_files(self, entry: Entry) -> None:
+    async def _remove_files(
+        self, disk: Disk, entry: Entry, before: asyncio.Task[None] | None
+    ) -> None:
         """Removes a version's files, and the head if it is still this version's."""
-        disk = self.disk
-        if disk is not None:
-            await disk.run(disk.files.remove_version, entry.name, entry.version)
+        if before is not None:
+            await asyncio.wait([before])
+        await disk.run(disk.files.remove_version, entry.name, entry.version)
 
     # --- purging --------------------------------------------------------------------------------
 

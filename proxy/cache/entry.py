@@ -37,6 +37,7 @@ class Entry:
         validated: when the origin last said that it is the current one, by `time.monotonic`.
         dropped: nothing of it may be given to a request that comes from now on.
         recent: where ranges of it ended lately.
+        validating: the origin is being asked about it while it is given.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Entry:
         "on_disk",
         "recent",
         "validated",
+        "validating",
         "version",
     )
 
@@ -56,6 +58,7 @@ class Entry:
         self.version = version_name(head.representation, head.width)
         self.on_disk = on_disk
         self.dropped = False
+        self.validating = False
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._lifetimes: dict[Terms, Lifetime] = {}
         # The wall clock may be set back; an age is never negative, and from here on it is not

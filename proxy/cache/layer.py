@@ -95,8 +95,13 @@ class Cached:
 
     # --- from what is kept ----------------------------------------------------------------------
 
-    def _at_hand(self, name: str, want: Want, arrived: float | None) -> CachedObject | None:
-        """What may be given without asking; `arrived` is when a request came that has waited."""
+    def _at_hand(
+        self, name: str, want: Want, arrived: float | None, *, stale: bool = True
+    ) -> CachedObject | None:
+        """What may be given without asking; `arrived` is when a request came that has waited.
+
+        `stale`: also what has to be validated meanwhile.
+        """
         entry = self.cache.entries.get(name)
         if entry is None or (want.checksums and not entry.head.complete):
             return None
@@ -109,6 +114,8 @@ class Cached:
         if use is Use.VALIDATE:
             return None
         if use is Use.STALE_WHILE_REVALIDATE:
+            if not stale:
+                return None
             self._validate_behind(entry, want)
         return self._object(entry, "hit" if entry.age < lifetime.fresh else "stale", want)
 
@@ -126,16 +133,18 @@ class Cached:
 
     def _validate_behind(self, entry: Entry, want: Want) -> None:
         """Asks whether a stale entry is current, while it is being given."""
-        if entry.name not in self._asking:
+        if not entry.validating:
             quiet = replace(want, body=False, demands=NO_DEMANDS)
-            self.cache.spawn(self._ask_quietly(entry.name, entry.head.key, quiet))
+            entry.validating = self.cache.spawn(self._ask_quietly(entry, quiet))
 
-    async def _ask_quietly(self, name: str, key: str, want: Want) -> None:
+    async def _ask_quietly(self, entry: Entry, want: Want) -> None:
         try:
-            opened = await self._ask(name, key, want)
+            opened = await self._ask(entry.name, entry.head.key, want)
             await opened.aclose()
         except Fault:
             pass  # the next who needs to know asks again, and is told
+        finally:
+            entry.validating = False
 
     # --- by asking ------------------------------------------------------------------------------
 
@@ -161,6 +170,7 @@ class Cached:
 
     async def _settle(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         disk = self.cache.disk
+        await self.cache.removed(name)
         held: Held | None = None
         deadline = monotonic() + _OTHERS
         while disk is not None and monotonic() < deadline:
@@ -196,7 +206,7 @@ class Cached:
         if entry is None or head.validated > entry.head.validated:
             entry = Entry(name, head, on_disk=True)
             self.cache.adopt(entry)
-        return self._at_hand(name, want, None)
+        return self._at_hand(name, want, None, stale=False)
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         known = self.cache.entries.get(name)
