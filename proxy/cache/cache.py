@@ -17,6 +17,7 @@ from proxy.cache.files import Files
 from proxy.cache.filling import Filler
 from proxy.cache.format import Head
 from proxy.cache.janitor import Janitor, Limits
+from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
 from proxy.cache.standing import Presence
@@ -87,9 +88,12 @@ def _is_meant(entry: Entry, purge: Purge) -> bool:
 
 
 class Cache:
-    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on."""
+    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on.
 
-    def __init__(self, options: CacheOptions) -> None:
+    With `checks`, objects are compared with the store's checksum as soon as all slices have come.
+    """
+
+    def __init__(self, options: CacheOptions, checks: Checks | None = None) -> None:
         self.options = options
         self.memory = Memory(options.memory)
         self.entries = Entries()
@@ -101,7 +105,7 @@ class Cache:
         self.janitor: Janitor | None = None
         if options.directory is not None:
             self.disk = Disk(Files(options.directory), FileWatcher())
-        self.filler = Filler(self.memory, self.disk, self.replaced)
+        self.filler = Filler(self.memory, self.disk, self.replaced, self.seal, checks)
         self._background: set[asyncio.Task[Any]] = set()
         self._removing: dict[str, asyncio.Task[None]] = {}
         self._fences: deque[tuple[float, Purge]] = deque(maxlen=_MOST_FENCES)

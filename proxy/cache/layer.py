@@ -264,7 +264,8 @@ class Cached:
         if index is None:
             # The end of something whose size is not known: that is asked first.
             return replace(asked, body=False, first=None)
-        if size is not None and want.checksums and index == 0:
+        if index == 0:
+            # The whole, of which a slice is taken: stores tell its checksums only then.
             return replace(asked, first=None)
         return replace(asked, first=ByteRange(index * width, (index + 1) * width - 1))
 

@@ -362,7 +362,7 @@ async def test_the_end_of_something_unknown_costs_one_slice(rig: Rig) -> None:
 
 
 async def test_checksums_are_asked_for_once_where_only_ranges_were_read(rig: Rig) -> None:
-    await rig.get(Want(first=ByteRange(0, 9)), span=Span(0, 10))
+    await rig.get(Want(first=ByteRange(WIDTH, WIDTH + 9)), span=Span(WIDTH, WIDTH + 10))
     rig.counting.opened.clear()
     for _ in range(2):
         assert await rig.get(Want(checksums=True)) == BODY

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import ChecksumMismatch, NotFound, NotVerifiable, OriginBroke, OriginUnavailable
-from proxy.integrity.checksums import Algorithm
 from proxy.integrity.rolling import BATCH, make_pool
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import HELD_WHOLE, Checking, Policy, Verified, VerifiedObject
@@ -23,7 +22,7 @@ from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import BUFFER_SIZE, MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Checksum, Representation, Span
+from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
 from tests.integrity.objects import (
     ALGORITHMS,
     PartedOrigin,
