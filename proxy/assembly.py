@@ -18,6 +18,7 @@ from pathlib import Path
 from proxy import __version__
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
+from proxy.cache.operations import Operations
 from proxy.config import Loaded, Settings, dump_for_worker, load_from_supervisor
 from proxy.config import settings as options
 from proxy.config.fields import is_local
@@ -78,7 +79,14 @@ class Service:
         self._sums = make_pool()
         self._cache = make_cache(settings.cache)
         kept = cached(settings, self._origins, self._cache)
-        site = make_site(settings, checked(settings, kept, self._sums, meters), self._sums)
+        served = checked(settings, kept, self._sums, meters)
+        site = make_site(settings, served, self._sums)
+        warmed = {
+            table.origin: served[source_of(table)]
+            for table in settings.mounts
+            if settings.origins[table.origin].cache
+        }
+        self._cache_operations = Operations(self._cache, warmed, site.terms)
         self.door = PublicDoor(
             site,
             stall_timeout=settings.server.stall_timeout,
@@ -108,7 +116,7 @@ class Service:
     @property
     def operations(self) -> Mapping[str, Operation]:
         """What the operator may ask of it."""
-        return self._instruments.operations
+        return {**self._instruments.operations, **self._cache_operations.by_name}
 
     async def aclose(self) -> None:
         """Closes the origins."""

@@ -53,7 +53,7 @@ class Cached:
         self.origin = origin
         self.name = name
         self.cache = cache
-        self._asking: dict[str, asyncio.Future[Fault | None]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Future[Fault | None]] = {}
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
 
@@ -84,7 +84,8 @@ class Cached:
                 return await self._pass(key, want)
             if want.demands.only_if_cached:
                 raise NotInCache(f"origin {self.name!r}: {key!r} is not kept, or stale")
-            other = self._asking.get(name)
+            # A question from before a purge tells nothing to who comes after it.
+            other = self._asking.get((name, self.cache.era))
             if other is None or waits >= _MOST_WAITS:
                 return await self._ask(name, key, want)
             waits += 1
@@ -152,9 +153,10 @@ class Cached:
         """Asks, and lets all who wait go on."""
         begun = monotonic()
         waiting: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-        alone = name in self._asking
+        question = (name, self.cache.era)
+        alone = question in self._asking
         if not alone:
-            self._asking[name] = waiting
+            self._asking[question] = waiting
         fault: Fault | None = None
         try:
             opened = await self._settle(name, key, want)
@@ -163,7 +165,7 @@ class Cached:
             raise
         finally:
             if not alone:
-                del self._asking[name]
+                del self._asking[question]
                 waiting.set_result(fault)
         opened.standing.waited = monotonic() - begun
         return opened
@@ -210,12 +212,13 @@ class Cached:
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         known = self.cache.entries.get(name)
-        begun = time()
+        begun, era = time(), self.cache.era
         try:
             return await self._ask_about(known, name, key, want, begun)
         except NotFound:
-            self.cache.forget(name)
-            self.cache.missing.set(name, self.cache.options.missing_ttl)
+            if era == self.cache.era:
+                self.cache.forget(name)
+                self.cache.missing.set(name, self.cache.options.missing_ttl)
             raise
         except ObjectChanged:
             if known is not None:
@@ -274,7 +277,7 @@ class Cached:
     ) -> CachedObject:
         opened = await self.origin.open(known.head.key, asked)
         await opened.aclose()
-        known.now_valid(begun, opened.representation, complete=True)
+        self.cache.now_valid(known, begun, opened.representation, complete=True)
         await self._keep(known)
         return self._object(known, how, want, 200)
 
@@ -286,7 +289,7 @@ class Cached:
         if same.last_modified is not None and same.last_modified != before:
             pin = Want(body=False, checksums=True, pin=known.representation)
             return await self._ask_for_more(known, want, pin, begun, "validated")
-        known.now_valid(begun)
+        self.cache.now_valid(known, begun)
         await self._keep(known)
         return self._object(known, "validated", want, 304)
 
