@@ -139,14 +139,23 @@ class Files:
         if found is not None:
             return found
         held = claim(self.temporary(name))
-        if held.mine:
+        if not held.mine:
+            return held
+        try:
             # Whoever had it may have finished between the two.
             found = self.open_slice(name)
-            if found is not None:
-                held.withdraw()
-                held.close()
-                return found
-        return held
+        except BaseException:
+            held.close()
+            raise
+        if found is None:
+            return held
+        try:
+            held.withdraw()
+        except OSError:
+            pass  # unlocked, it is the next one's, or the janitor's
+        finally:
+            held.close()
+        return found
 
     def open_slice(self, name: str) -> Found | None:
         """The slice if it is there; otherwise as `look`."""

@@ -62,7 +62,8 @@ class Slice:
         self._buffers: list[bytes] = []
         self._ends: list[int] = []
         self._sums = BlockSums()
-        self._waiting: list[asyncio.Future[None]] = []
+        # In the order they came, as keys, so that who leaves is taken out at once.
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     # --- for who fills it -----------------------------------------------------------------------
 
@@ -141,18 +142,17 @@ class Slice:
 
     async def _next(self) -> None:
         waiting = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting[waiting] = None
         try:
             async with asyncio.timeout(PATIENCE):
                 await waiting
         except TimeoutError:
             raise OriginTimeout(f"no byte of a slice came for {PATIENCE:g} s") from None
         finally:
-            if not waiting.done():
-                waiting.cancel()
+            self._waiting.pop(waiting, None)
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         for one in waiting:
             if not one.done():
                 one.set_result(None)
