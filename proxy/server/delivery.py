@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
 from proxy.integrity.verdict import Verdict, verdict_of
 from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
+from proxy.origins.lending import Lending, can_lend
 from proxy.origins.media_types import media_type_of
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
@@ -145,12 +147,14 @@ def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_S
 class _Coded:
     """An object that is another one's content in a coding: its bytes, under the other's type."""
 
-    __slots__ = ("_sibling", "aclose", "read", "representation")
+    __slots__ = ("_sibling", "aclose", "lend", "read", "representation")
 
     def __init__(self, sibling: OpenObject, key: str, coding: str) -> None:
         self._sibling = sibling
         self.read = sibling.read
         self.aclose = sibling.aclose
+        if can_lend(sibling):
+            self.lend = cast("Lending", sibling).lend
         stored = sibling.representation
         self.representation = replace(
             stored,
