@@ -12,7 +12,6 @@ from typing import Protocol
 
 from proxy.semantics.representation import Span
 
-
 Fetch = Callable[[int, int], Awaitable[None]]
 
 

@@ -4,8 +4,9 @@ What is not would make whoever sends or reads it wait for a disk. Measured for e
 takes 1 µs, looking at a byte of each 256 KiB 7 µs, reading all of it 90 µs.
 
 cachestat (Linux 6.5) counts pages, those that are still on their way from the disk too. So where
-it says that all are there, a few bytes are read without waiting, since pages come in runs. Where it can't be asked, or the file system keeps the pages elsewhere (overlayfs),
-everything is read without waiting.
+it says that all are there, a few bytes are read without waiting, since pages come in runs. Where
+it can't be asked, or knows of no page at all (overlayfs keeps them elsewhere), everything is read
+without waiting.
 """
 
 from __future__ import annotations

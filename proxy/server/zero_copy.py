@@ -1,10 +1,13 @@
-"""The zero copy send extension of ASGI, as both sides use it: who offers it and who sends by it.
+"""Files that the app lends to the server, as both sides speak of them.
 
+ASGI has zero copy send and path send for it, which our server offers where the kernel can send a
+file: on TCP in clear.
 https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 
-Our own server tells by one more field of the message how much of a file was taken so far. Without
-that a client that stopped in the middle of a stretch could not be told from a slow one, so that
-under other servers nothing is lent.
+The application itself uses a message of our own, `headgate.file`. It tells how much was taken so
+far, without which a client that stopped in the middle of a stretch could not be told from a slow
+one. And it is offered over TLS too: there the server has to read the file itself, but it does so
+only when the client has room, so that one that does not read costs no buffer.
 """
 
 from __future__ import annotations
@@ -20,20 +23,21 @@ from proxy.semantics.representation import Span
 
 ZERO_COPY: Final = "http.response.zerocopysend"
 PATH: Final = "http.response.pathsend"
-# A field of the message: a function that is called with the count of bytes each time some of them
-# were taken. In the scope it says that the server knows it.
-TAKEN: Final = "headgate.taken"
+# Fields as of zero copy send; "file" may have `fetch` (`proxy.origins.lending.Stretch`), and
+# "taken" is a function that is called with the count of bytes each time some were taken.
+LENT: Final = "headgate.file"
 
-# What a server that has all this puts into the scope.
-OFFER: Final[dict[str, dict[str, Any]]] = {ZERO_COPY: {TAKEN: True}, PATH: {}}
+# What is put into a scope where the kernel can send files, and where it can't.
+OFFER_IN_CLEAR: Final[dict[str, dict[str, Any]]] = {ZERO_COPY: {}, PATH: {}, LENT: {}}
+OFFER_ELSEWHERE: Final[dict[str, dict[str, Any]]] = {LENT: {}}
 
 # Smaller spans are read: for them the copy costs less than what else has to be done.
 FEWEST_LENT: Final = 64 * 1024
 
 
 def takes_files(scope: Scope) -> bool:
-    """Whether the server sends stretches of files and tells how far it has come."""
-    return TAKEN in scope.get("extensions", {}).get(ZERO_COPY, ())
+    """Whether the server takes what the application lends."""
+    return LENT in scope.get("extensions", {})
 
 
 def pieces_of(opened: OpenObject, span: Span, *, lends: bool) -> AsyncGenerator[Piece, None]:
@@ -47,11 +51,11 @@ def message_of(piece: Piece, taken: Callable[[int], None], *, more: bool) -> Mes
     """The message that sends a piece of a body."""
     if isinstance(piece, Stretch):
         return {
-            "type": ZERO_COPY,
+            "type": LENT,
             "file": piece,
             "offset": piece.offset,
             "count": piece.count,
             "more_body": more,
-            TAKEN: taken,
+            "taken": taken,
         }
     return {"type": "http.response.body", "body": piece, "more_body": more}

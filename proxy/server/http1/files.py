@@ -1,10 +1,12 @@
-"""Sends a stretch of a file by the kernel (`sendfile`), which copies nothing.
+"""Sends a stretch of a file: in clear by the kernel (`sendfile`), which copies nothing.
 
-The transport doesn't know of it: its own buffer is empty meanwhile, and what is sent goes to a
-duplicate of its descriptor, since uvloop waits for no descriptor that is a transport's. Before
-each piece its pages are looked for; those that are not in memory are read in a thread first, so
-that it is never the event loop that waits for a disk. Where there is no descriptor left, or the
-file system has no sendfile, the bytes are read and written.
+The transport doesn't know of it: its own buffer is empty meanwhile. Before each piece its pages
+are looked for; those that are not in memory are read in a thread first, so that it is never the
+event loop that waits for a disk.
+
+Over TLS, where there is no descriptor left, or where the file system has no sendfile, the bytes
+are read and written, but only when the kernel has room for them.
+Why so: docs/decisions/0010-files-are-sent-without-copying.md.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ from functools import partial
 from typing import Any, Protocol
 
 from proxy.origins.resident import bring, page_cache
+from proxy.server.room import Room
 from proxy.server.state import Peer
-from proxy.server.zero_copy import OFFER, PATH, TAKEN
+from proxy.server.zero_copy import OFFER_ELSEWHERE, OFFER_IN_CLEAR, PATH
 
 # Sent by one call: 100 µs of work at most.
 _PIECE = 1024 * 1024
+# Read at once where the kernel can't send it.
+_COPIED = 64 * 1024
 # Seconds for which pages that were seen in memory are taken to stay there.
 _LONG = 0.02
-# Read and written in one go where sendfile can't be had.
-_COPIED = 64 * 1024
 # The file system has no sendfile; reading the file failed. Other errors are the connection's.
 _NO_SENDFILE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _UNREADABLE = {errno.EIO, errno.ESTALE}
@@ -35,6 +38,11 @@ _UNREADABLE = {errno.EIO, errno.ESTALE}
 
 class Outlet(Protocol):
     """What sending a file asks of its connection."""
+
+    @property
+    def peer(self) -> Peer:
+        """Both ends."""
+        ...
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -70,7 +78,7 @@ class Outlet(Protocol):
 def offer(peer: Peer) -> dict[str, dict[str, Any]]:
     """The extensions of the scope: only TCP in clear can be written past the transport."""
     is_tcp = peer.server is not None and peer.server[1] is not None
-    return OFFER if is_tcp and not peer.tls else {}
+    return OFFER_IN_CLEAR if is_tcp and not peer.tls else OFFER_ELSEWHERE
 
 
 class FileToSend:
@@ -94,7 +102,7 @@ class FileToSend:
 
     @classmethod
     async def of(cls, message: MutableMapping[str, Any]) -> FileToSend:
-        """What a message of either extension asks for.
+        """What a message of any of the extensions asks for.
 
         Raises `OSError` if a path can't be opened, `ValueError` for what can't be sent.
         """
@@ -105,15 +113,14 @@ class FileToSend:
             return whole
         file, offset, count = message["file"], message.get("offset"), message.get("count")
         number = file if isinstance(file, int) else file.fileno()
-        follows = offset is None
         start = os.lseek(number, 0, os.SEEK_CUR) if offset is None else int(offset)
         size = max(0, os.fstat(number).st_size - start) if count is None else int(count)
         if start < 0 or size < 0:
             raise ValueError("offset and count can't be negative")
         part = cls(number, start, size, more=message.get("more_body", False))
-        part._follows = follows
+        part._follows = offset is None
         part._fetch = getattr(file, "fetch", part._fetch)
-        part._taken = message.get(TAKEN, _ignore)
+        part._taken = message.get("taken", _ignore)
         return part
 
     def close(self) -> None:
@@ -124,7 +131,7 @@ class FileToSend:
             os.lseek(self._number, self._offset, os.SEEK_SET)
 
     async def ready(self) -> None:
-        """Waits until the first piece is in memory; raises what reading the file raises."""
+        """Waits until the first bytes are in memory; raises what reading the file raises."""
         await self._look(min(self.count, _PIECE))
 
     async def send(self, outlet: Outlet, head: bytes) -> None:
@@ -133,52 +140,59 @@ class FileToSend:
         Raises `ConnectionResetError` once the client is gone, and what reading the file raises.
         """
         await _take_turn(outlet)
-        out = _duplicate(outlet.transport)
-        if out is None:
-            outlet.transport.write(head)
-            await self._copy(outlet, self.count)
-            return
         try:
-            await _send_head(outlet, out, head)
-            await self._send_all(outlet, out)
+            room = Room(outlet.transport)
+        except OSError:
+            room = None
+        try:
+            if room is None or outlet.peer.tls:
+                outlet.transport.write(head)
+                await self._copy(outlet, room, self.count)
+            else:
+                await _send_head(outlet, room.out, head)
+                await self._send_all(outlet, room)
         finally:
-            out.close()
+            if room is not None:
+                room.close()
 
-    async def _send_all(self, outlet: Outlet, out: socket.socket) -> None:
-        left = self.count
+    async def _send_all(self, outlet: Outlet, room: Room) -> None:
+        left, out = self.count, room.out.fileno()
         while left:
             size = min(left, _PIECE)
             await self._look(size)
             if outlet.lost:
                 raise _gone()
             try:
-                sent = os.sendfile(out.fileno(), self._number, self._offset, size)
+                sent = os.sendfile(out, self._number, self._offset, size)
             except BlockingIOError:
-                await self._room(outlet, out)
+                await self._wait_for(outlet, room)
                 continue
             except OSError as error:
                 if error.errno in _NO_SENDFILE:
-                    await self._copy(outlet, left)
+                    await self._copy(outlet, room, left)
                     return
                 sent = await self._explain(error, size)
             if not sent:
                 await self._fetch(self._offset, size)
-                raise RuntimeError(f"the file ended {left} bytes short")
+                raise _too_short(left)
             left -= sent
             self._pass(sent)
             if left and sent < size:
-                await self._room(outlet, out)
+                await self._wait_for(outlet, room)
             elif outlet.must_wait(sent):
                 await outlet.wait()
 
-    async def _copy(self, outlet: Outlet, left: int) -> None:
+    async def _copy(self, outlet: Outlet, room: Room | None, left: int) -> None:
         """Reads and writes what is left."""
         while left:
+            while room is not None and not room.there():
+                await self._wait_for(outlet, room)
             size = min(left, _COPIED)
-            await self._look(size)
+            if self._offset + size > self._looked_to:
+                await self._look(min(left, _PIECE))
             data = os.pread(self._number, size, self._offset)
             if not data:
-                raise RuntimeError(f"the file ended {left} bytes short")
+                raise _too_short(left)
             await outlet.write_large(data)
             if outlet.must_wait(len(data)):
                 await outlet.wait()
@@ -186,6 +200,7 @@ class FileToSend:
                 raise _gone()
             left -= len(data)
             self._pass(len(data))
+            del data  # while the client pauses nothing is held for it
 
     async def _look(self, size: int) -> None:
         """Makes sure that the next bytes are in memory."""
@@ -195,16 +210,16 @@ class FileToSend:
             await self._fetch(self._offset, size)
         self._looked_to = self._offset + size
 
-    async def _room(self, outlet: Outlet, out: socket.socket) -> None:
+    async def _wait_for(self, outlet: Outlet, room: Room) -> None:
         """Waits until the client can be sent more."""
         loop = asyncio.get_running_loop()
         outlet.pause_writing()
-        loop.add_writer(out.fileno(), outlet.resume_writing)
+        room.tell(outlet.resume_writing)
         begun = loop.time()
         try:
             await outlet.wait()
         finally:
-            loop.remove_writer(out.fileno())
+            room.forget()
         if outlet.lost:
             raise _gone()
         if loop.time() - begun > _LONG:
@@ -223,21 +238,11 @@ class FileToSend:
 
 
 async def _take_turn(outlet: Outlet) -> None:
-    """Waits until the transport has nothing of its own to write."""
-    while not outlet.lost and outlet.transport.get_write_buffer_size():
+    """Waits until the transport has nothing of its own to write, in clear at least."""
+    while not (outlet.lost or outlet.peer.tls) and outlet.transport.get_write_buffer_size():
         await outlet.wait()
     if outlet.lost:
         raise _gone()
-
-
-def _duplicate(transport: asyncio.Transport) -> socket.socket | None:
-    """The transport's socket once more; None if there are no descriptors left."""
-    own = transport.get_extra_info("socket")
-    try:
-        number = os.dup(own.fileno())
-    except OSError:
-        return None
-    return socket.socket(own.family, own.type, own.proto, fileno=number)
 
 
 async def _send_head(outlet: Outlet, out: socket.socket, head: bytes) -> None:
@@ -257,6 +262,10 @@ async def _send_head(outlet: Outlet, out: socket.socket, head: bytes) -> None:
 
 def _gone() -> ConnectionResetError:
     return ConnectionResetError("the client is gone")
+
+
+def _too_short(left: int) -> RuntimeError:
+    return RuntimeError(f"the file ended {left} bytes short")
 
 
 def _ignore(count: int) -> None:

@@ -20,11 +20,6 @@ class Line(Outlet, Protocol):
         """What the server shares: the app, the tally."""
         ...
 
-    @property
-    def peer(self) -> Peer:
-        """Both ends."""
-        ...
-
     def wants_body(self, *, waits: bool) -> None:
         """The app waits for a body that is not complete; `waits`: its client for a 100."""
         ...
