@@ -12,7 +12,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from proxy.errors import HeadgateError
-from proxy.server.http1.files import FileToSend, offer
+from proxy.server.files import FileToSend
+from proxy.server.http1.files import offer, send_file
 from proxy.server.http1.heads import (
     BROKEN,
     LAST_CHUNK,
@@ -209,7 +210,7 @@ class Exchange:
                 return
             await file.ready()
             head, last = self._frame(file.count, more=file.more)
-            await file.send(self._connection, head)
+            await send_file(self._connection, head, file)
         finally:
             file.close()
         if last:
