@@ -108,7 +108,7 @@ class _Sender:
         self._left = plan.length
         self._turn = 0
         self._taken = self._since = 0
-        self._limit = asyncio.timeout(None)
+        self._limit: asyncio.Timeout | None = None
 
     def is_last(self, piece: Piece) -> bool:
         """Whether nothing is left to send after this piece."""
@@ -153,9 +153,10 @@ class _Sender:
         self._taken += count
         self._progress.sent += count
         self._since += count
+        if self._since < BYTES_PER_STALL or self._limit is None:
+            return
         now, progress = monotonic(), self._progress
-        enough = self._since >= BYTES_PER_STALL
-        if enough and now - progress.waiting_since >= self._stall_timeout * _SLACK:
+        if now - progress.waiting_since >= self._stall_timeout * _SLACK:
             self._since, progress.waiting_since = 0, now
             loop = asyncio.get_running_loop()
             self._limit.reschedule(loop.time() + self._stall_timeout * (1 + _SLACK))
