@@ -16,7 +16,7 @@ import socket
 from typing import Any, Protocol
 
 from proxy.server.files import AHEAD, FileToSend
-from proxy.server.room import Room
+from proxy.server.room import ENOUGH, Room
 from proxy.server.state import Peer
 from proxy.server.zero_copy import OFFER_ELSEWHERE, OFFER_IN_CLEAR
 
@@ -130,9 +130,11 @@ async def _send_all(outlet: Outlet, room: Room, file: FileToSend) -> None:
 
 async def _copy(outlet: Outlet, room: Room | None, file: FileToSend, left: int) -> None:
     """Reads and writes what is left."""
+    credit = 0
     while left:
-        while room is not None and not room.there():
+        while room is not None and credit <= 0 and not room.there():
             await _wait_for(outlet, room, file)
+        credit = (credit if credit > 0 else ENOUGH) - _COPIED
         data = await file.read(min(left, _COPIED), left)
         await outlet.write_large(data)
         if outlet.must_wait(len(data)):

@@ -13,7 +13,7 @@ from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.streams import Stream
-from proxy.server.room import Room
+from proxy.server.room import ENOUGH, Room
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
@@ -223,7 +223,7 @@ class Http2(ClientProtocol):
             except OSError:
                 return True  # no descriptor left to ask by
         if self._room.there():
-            self._credit = _WRITE
+            self._credit = ENOUGH
             return True
         self.paused = True
         self._room.tell(self._room_again)
