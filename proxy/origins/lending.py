@@ -23,6 +23,7 @@ class Stretch:
         number: the descriptor.
         fetch: called with an offset and a count; waits until these bytes are in memory. Raises
             an `OriginFault` where they can't be had, as `OpenObject.read` does.
+        was_cold: whether what lies before had to be fetched.
         taken: how many of the bytes were sent; noted by whoever sends them.
     """
 
@@ -30,6 +31,7 @@ class Stretch:
     offset: int
     count: int
     fetch: Fetch
+    was_cold: bool = False
     taken: int = 0
 
     def __len__(self) -> int:

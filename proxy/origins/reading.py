@@ -21,7 +21,7 @@ from contextlib import aclosing
 
 from proxy.errors import Fault, ObjectChanged, OriginBroke
 from proxy.origins.lending import Piece, Stretch
-from proxy.origins.resident import NO_WAIT, bring, page_cache
+from proxy.origins.resident import NO_WAIT, bring, leave_to_threads, page_cache
 from proxy.origins.threads import Descriptor, Threads
 from proxy.semantics.representation import Representation, Span
 
@@ -75,6 +75,7 @@ class OpenFile:
         self._hot = hot
         self._threads = threads
         self._can_tell = bool(NO_WAIT)
+        self._was_cold = False
         # What is lent is not copied: until the client has it, it is whatever the file is then.
         # A file that was written to a moment ago may be again.
         if representation.etag is not None and not representation.etag.weak:
@@ -107,17 +108,20 @@ class OpenFile:
     async def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
         """The span's bytes, all but the last of them lent; else as `read`."""
         position, end = span.start, span.stop - _KEPT
+        leave_to_threads(self._descriptor.number)
         if position < end and not page_cache.holds(self._descriptor.number, position, 1):
             await self._fetch(position, min(BUFFER_SIZE, end - position))
         while position < end:
             count = min(_LENT, end - position)
-            yield Stretch(self._descriptor.number, position, count, self._fetch)
+            was_cold, self._was_cold = self._was_cold, False
+            yield Stretch(self._descriptor.number, position, count, self._fetch, was_cold)
             position += count
         async with aclosing(self.read(Span(position, span.stop))) as buffers:
             async for buffer in buffers:
                 yield buffer
 
     async def _fetch(self, start: int, count: int) -> None:
+        self._was_cold = True
         await self._threads.run(self._read_through, start, count)
 
     async def aclose(self) -> None:

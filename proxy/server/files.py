@@ -31,12 +31,13 @@ class FileToSend:
     """
 
     __slots__ = (
-        "_fetch", "_follows", "_looked_to", "_own", "_taken", "count", "more", "number", "offset",
+        "_fetch", "_follows", "_looked_to", "_own", "_taken", "_was_cold",
+        "count", "more", "number", "offset",
     )  # fmt: skip
 
     def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
         self.number, self.offset, self.count, self.more = number, offset, count, more
-        self._own = self._follows = False
+        self._own = self._follows = self._was_cold = False
         self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
         self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
         self._taken: Callable[[int], None] = _ignore
@@ -61,6 +62,7 @@ class FileToSend:
         part = cls(number, start, size, more=message.get("more_body", False))
         part._follows = offset is None
         part._fetch = getattr(file, "fetch", part._fetch)
+        part._was_cold = getattr(file, "was_cold", False)
         part._taken = message.get("taken", _ignore)
         return part
 
@@ -79,7 +81,8 @@ class FileToSend:
         """Makes sure that the next bytes are in memory."""
         if self.offset + size <= self._looked_to:
             return
-        if not page_cache.holds(self.number, self.offset, size):
+        if not page_cache.holds(self.number, self.offset, size, surely=self._was_cold):
+            self._was_cold = True
             await self._fetch(self.offset, size)
         self._looked_to = self.offset + size
 

@@ -265,7 +265,7 @@ async def test_a_file_that_was_cut_can_not_be_fetched(files: Files) -> None:
 async def test_a_file_that_was_cut_is_seen_before_anything_is_lent(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PageCache, "holds", lambda *_: False)
+    monkeypatch.setattr(PageCache, "holds", lambda *_, **__: False)
     opened = lender(files)
     os.truncate(files.path, 1000)
     with pytest.raises(ObjectChanged):

@@ -337,7 +337,7 @@ async def test_a_lender_fetches_by_itself(number: int, monkeypatch: pytest.Monke
         async def fetch(self, offset: int, count: int) -> None:
             fetched.append((offset, count))
 
-    monkeypatch.setattr(PageCache, "holds", lambda *_: False)
+    monkeypatch.setattr(PageCache, "holds", lambda *_, **__: False)
     app = saying(start(200, length(SIZE)), lent(Lender(), 0, SIZE))
     assert (await answer(app))[1] == CONTENT
     assert fetched[0] == (0, 2**20)
