@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,9 +72,12 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(directory: Path | None = None, **more: object) -> AsyncIterator[Rig]:
-    told = {"memory": 8 * WIDTH, "width": WIDTH, "free": 0, **more}
-    rig = Rig(CacheOptions(directory=str(directory) if directory else None, **told))  # type: ignore[arg-type]  # options by name
+async def rigged(
+    directory: Path | None = None,
+    **more: Any,  # noqa: ANN401  # options by name
+) -> AsyncIterator[Rig]:
+    told: dict[str, Any] = {"memory": 8 * WIDTH, "width": WIDTH, "free": 0, **more}
+    rig = Rig(CacheOptions(directory=str(directory) if directory else None, **told))
     await rig.cache.start()
     try:
         yield rig
@@ -87,9 +91,9 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         yield made
 
 
-def stored(body: bytes, **fields: object) -> StoredObject:
+def stored(body: bytes, **fields: Any) -> StoredObject:  # noqa: ANN401  # by name
     made = StoredObject(body).representation
-    return StoredObject(body, replace(made, **fields))  # type: ignore[arg-type]  # fields by name
+    return StoredObject(body, replace(made, **fields))
 
 
 async def report(rig: Rig, want: Want = WHOLE, *spans: Span) -> CacheReport:

@@ -24,6 +24,7 @@ from tests.faults.control import Faults
 from tests.faults.servers import headgate
 from tests.load import data, machine
 from tests.servers import SeaweedFS
+from tests.servers.checksums import Algorithm
 
 pytestmark = pytest.mark.servers
 
@@ -41,9 +42,9 @@ def body_of(key: str, size: int = SIZE) -> bytes:
     return random.Random(key).randbytes(size)
 
 
-def put(faults: Faults, key: str, size: int = SIZE, checksum: str = "crc64nvme") -> bytes:
+def put(faults: Faults, key: str, size: int = SIZE, checksum: Algorithm = "crc64nvme") -> bytes:
     store, body = faults.store, body_of(key, size)
-    store.uploads.put(store.bucket, key, body, checksum=checksum)  # type: ignore[arg-type]  # one of its names
+    store.uploads.put(store.bucket, key, body, checksum=checksum)
     faults.take(key)
     return body
 
