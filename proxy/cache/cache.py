@@ -335,7 +335,7 @@ class Cache:
             if found is not None:
                 whole = found.state == "whole" and index != begun
                 memory, filling = memory + whole, filling + (not whole)
-            elif self.disk is not None and self.disk.opened(name) is not None:
+            elif self.disk is not None and self.disk.is_open(name):
                 disk += 1
             else:
                 unknown.append(name)

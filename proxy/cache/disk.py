@@ -82,8 +82,15 @@ class Disk:
 
     async def start(self) -> None:
         """Makes the directory ready; raises `StartError`."""
-        await self._threads.run(self.files.prepare)
-        self._hits = await self._threads.take(HitTable.open, Path(self.files.root) / "hits")
+        root = self.files.root
+        try:
+            await self._threads.run(self.files.prepare)
+            self._hits = await self._threads.take(HitTable.open, Path(root) / "hits")
+        except OriginFault as fault:
+            raise StartError(
+                f"cache.directory {root!r} does not answer ({fault}): is its disk there, and fast "
+                "enough?"
+            ) from None
 
     @property
     def hits(self) -> HitTable:
@@ -164,6 +171,10 @@ class Disk:
             self.hits.touch(name)
         return found
 
+    def is_open(self, name: str) -> bool:
+        """The same without counting."""
+        return name in self._open
+
     async def look(self, name: str, label: Label) -> StoredSlice | Held | None:
         """The slice if it is there, else the claim on filling it, ours or another's.
 
@@ -202,7 +213,9 @@ class Disk:
         await self.run(self.files.drop, stored.path)
 
     async def is_stored(self, names: list[str]) -> list[bool]:
-        """Which of these slices are there, by a look at the directory."""
+        """Which of these slices are there, by a look at the directory; none while it rests."""
+        if self.resting:
+            return [False] * len(names)
         found = await self.run(self.files.are_there, names)
         return [False] * len(names) if found is None else found
 
@@ -261,6 +274,7 @@ class Disk:
             found.table,
             self._threads,
             lambda path: self._damage(name, path),
+            lambda fault: self._fail(name, fault),
         )
         self.drop(name)
         self._open[name] = stored
@@ -275,6 +289,11 @@ class Disk:
         task = asyncio.get_running_loop().create_task(self.run(self.files.drop, path))
         self._dropping.add(task)
         task.add_done_callback(self._dropping.discard)
+
+    def _fail(self, name: str, fault: OriginFault) -> None:
+        """A reader waited for the disk in vain: the next one does without."""
+        self.drop(name)
+        self.rest(fault)
 
     def _note_damage(self, path: str) -> None:
         self.counts.damaged += 1

@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy.cache.checking import BLOCK, agree
 from proxy.cache.format import TRAILER_SIZE, Label, footer_size, read_footer
+from proxy.errors import OriginFault
 from proxy.origins.threads import Descriptor, Threads
 
 # What is read and given at once: two blocks. A reader that stops holds no more than that.
@@ -26,13 +27,14 @@ _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 
 
 class SliceGone(Exception):
-    """The slice was dropped while it was read, or is damaged: look for it again from here on."""
+    """The slice was dropped, is damaged or can't be read: look for it again from here on."""
 
 
 class StoredSlice:
     """An open slice. Who shares it calls `close` when it is of no more use; readers may go on.
 
-    `damaged` is called once, with its path, when a block is not what was written.
+    `damaged` is called once, with its path, when a block is not what was written, and `failing`
+    with what happened when the directory does not answer.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StoredSlice:
         table: bytes,
         threads: Threads,
         damaged: Callable[[str], None],
+        failing: Callable[[OriginFault], None],
     ) -> None:
         self.path = path
         self.label = label
@@ -50,6 +53,7 @@ class StoredSlice:
         self._descriptor = descriptor
         self._threads = threads
         self._damaged = damaged
+        self._failing = failing
         self._readers = 0
         self._closing = False
         self.is_damaged = False
@@ -60,7 +64,12 @@ class StoredSlice:
         return self.label.length
 
     async def read(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """Bytes of the slice, by their places in it; raises SliceGone if they are damaged."""
+        """Bytes of the slice, by their places in it.
+
+        Raises SliceGone if they are damaged, if they can't be had, and if it was closed before.
+        """
+        if self._descriptor.number < 0:
+            raise SliceGone
         self._readers += 1
         try:
             position, turn = start, 0
@@ -73,7 +82,7 @@ class StoredSlice:
                 blocks: bytes | memoryview | None = self._read_hot(first, length)
                 if blocks is None:
                     turn = 0
-                    blocks = await self._threads.run(self._read_cold, first, length)
+                    blocks = await self._wait_for(first, length)
                 if len(blocks) != length or not agree(blocks, self.table, first // BLOCK):
                     self._drop()
                     raise SliceGone
@@ -102,6 +111,13 @@ class StoredSlice:
         except OSError:
             return None  # not in memory, or the file system can't tell
         return buffer if count == length else None
+
+    async def _wait_for(self, first: int, length: int) -> bytes:
+        try:
+            return await self._threads.run(self._read_cold, first, length)
+        except OriginFault as fault:
+            self._failing(fault)
+            raise SliceGone from None
 
     def _read_cold(self, first: int, length: int) -> bytes:
         """The blocks, however long it takes; fewer bytes where the file fails, which shows."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -12,10 +13,10 @@ from typing import Any
 
 from proxy.cache.checking import BlockSums
 from proxy.cache.disk import Disk
-from proxy.cache.entry import Entry
 from proxy.cache.files import Files
 from proxy.cache.format import Head, Label, write_footer
 from proxy.cache.watching import FileWatcher
+from proxy.origins.threads import THREADS, Threads
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation
 
@@ -57,13 +58,21 @@ def a_head(body: bytes = b"", key: str = "key", width: int = 1024, **more: Any) 
     return Head("store", key, width, 1.0, representation, **more)
 
 
-def entry_of(name: str, head: Head) -> Entry:
-    return Entry(name, head)
-
-
 def descriptors() -> int:
     """How many this process has open."""
     return len(os.listdir("/dev/fd"))
+
+
+@contextmanager
+def hanging(threads: Threads) -> Iterator[None]:
+    """All threads of a pool are busy inside, as with a disk that does not answer."""
+    gate = threading.Event()
+    for _ in range(THREADS):
+        threads._pool.submit(gate.wait, 60)
+    try:
+        yield
+    finally:
+        gate.set()
 
 
 @asynccontextmanager
