@@ -30,6 +30,7 @@ from proxy.layered import (
     checked,
     make_cache,
     make_origin,
+    measure_cache,
     secret_of,
     source_of,
     with_layers,
@@ -78,13 +79,15 @@ class Service:
         }
         self._sums = make_pool()
         self._cache = make_cache(settings.cache)
+        if self._cache is not None:
+            measure_cache(meters, self._cache)
         kept = cached(settings, self._origins, self._cache)
         served = checked(settings, kept, self._sums, meters)
         site = make_site(settings, served, self._sums)
         warmed = {
             table.origin: served[source_of(table)]
             for table in settings.mounts
-            if settings.origins[table.origin].cache
+            if table.origin in _kept_origins(settings)
         }
         self._cache_operations = Operations(self._cache, warmed, site.terms)
         self.door = PublicDoor(
@@ -235,7 +238,16 @@ def admin_options(loaded: Loaded) -> AdminOptions:
         debug=admin.debug,
         is_local=is_local(admin.bind),
         configuration="\n".join([*render(loaded), ""]),
+        mounts=mounts_of(loaded.settings),
+        cached=_kept_origins(loaded.settings),
     )
+
+
+def _kept_origins(settings: Settings) -> tuple[str, ...]:
+    """The origins of which slices are kept."""
+    if settings.cache is None:
+        return ()
+    return tuple(name for name, table in settings.origins.items() if table.cache)
 
 
 def plan_of(settings: Settings) -> ServingPlan:

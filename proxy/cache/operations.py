@@ -42,10 +42,6 @@ _SHARD_PATIENCE: Final = 1800.0
 _SETTLE: Final = 10.0
 
 
-class Unsettled(Exception):
-    """Something is still being written to disk: whether a purge holds can't be said."""
-
-
 class _Stopped(Exception):
     """Nobody wants the work any more."""
 
@@ -85,11 +81,11 @@ class Operations:
         return asdict(self._kept.statistics())
 
     async def _purge(self, arguments: Arguments, _: Emit) -> dict[str, Any]:
-        """Forgets what is meant; when it answers, nothing older will be written to disk."""
+        """Forgets what is meant. If it is "settled", nothing older will be written to disk."""
         objects = self._kept.purge(_purge_of(arguments))
-        if not await self._kept.settled(_SETTLE):
-            raise Unsettled
-        return {"objects": objects, "directory": self._kept.options.directory or ""}
+        settled = await self._kept.settled(_SETTLE)
+        directory = self._kept.options.directory or ""
+        return {"objects": objects, "directory": directory, "settled": settled}
 
     async def _sweep(self, arguments: Arguments, emit: Emit) -> dict[str, Any]:
         purge, disk = _purge_of(arguments), self._kept.disk

@@ -91,6 +91,7 @@ class WorkerFleet:
         self._origins: dict[WorkerProcess, dict[str, bool]] = {}
         self._fetching: asyncio.Task[int] | None = None
         meters.add(names.WORKERS_LOST, 0)
+        meters.add(names.CACHE_PURGES, 0)
         for result in ("accepted", "refused"):
             meters.add(names.RELOADS, 0, result)
 
