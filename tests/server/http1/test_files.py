@@ -397,7 +397,7 @@ async def test_copies_wait_until_what_was_before_has_arrived(number: int) -> Non
 async def test_a_client_that_takes_what_the_kernel_holds_is_not_stalled(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = iter((300_000, 300_000, 250_000, 200_000, 150_000, 150_000, 5))
+    queue = iter((300_000, 300_000, 230_000, 150_000, 150_000, 5))
     told: list[int] = []
     monkeypatch.setattr(room.Room, "untaken", lambda _: next(queue))
     copied = type("Copied", (), {"to_copy": True, "fileno": lambda _: number})()
