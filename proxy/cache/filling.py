@@ -218,12 +218,14 @@ class _Fill:
             self.slice.fail(OriginBroke("the slice could not be filled"))
             raise
         finally:
-            if self.entry.dropped:
+            if self.entry.dropped and memory.peek(name) is self.slice:
                 memory.discard(name)
             memory.end(name, self.slice)
-            if self.opened is not None:
-                await self.opened.aclose()
-            await self._end_file(name)
+            try:
+                if self.opened is not None:
+                    await self.opened.aclose()
+            finally:
+                await self._end_file(name)
 
     async def _fill(self) -> None:
         await self._follow_others()
@@ -266,6 +268,9 @@ class _Fill:
             if self.slice.received == self.slice.length:
                 return
             self.filler.counts.taken_over += 1
+        if self.held is not None and not self.held.mine:
+            self.held.close()
+            self.held = None
 
     async def _follow(self, disk: Disk, held: Held) -> None:
         slice_, name = self.slice, self.entry.slice_name(self.index)
@@ -279,9 +284,7 @@ class _Fill:
         found = await disk.look(name, self.entry.label_of(self.index))
         if isinstance(found, Held):
             self.held = found
-            if found.mine:
-                for buffer in slice_.buffers_from(0):
-                    found.feed(buffer)
+            await found.write(slice_.buffers_from(0))
         elif found is not None:
             await self._copy(found)
 
