@@ -68,6 +68,7 @@ class Filler:
     counts: FillCounts = field(default_factory=FillCounts)
     _looking: dict[str, asyncio.Task[Source | None]] = field(default_factory=dict)
     _filling: dict[str, _Fill] = field(default_factory=dict)
+    _closed: bool = False
 
     def known(self, entry: Entry, index: int) -> Source | None:
         """The slice if it is in memory, on its way, or open."""
@@ -88,7 +89,7 @@ class Filler:
         *,
         spare: float = 0.0,
     ) -> Source | None:
-        """The slice, or the beginning of one; None where there is no room to keep it.
+        """The slice, or the beginning of one; None where there is no room to keep it, or all ends.
 
         `opened` is an open object whose first read is this slice's; it is closed here or by the
         filling.
@@ -96,7 +97,7 @@ class Filler:
         name = entry.slice_name(index)
         found = self.known(entry, index)
         task = self._looking.get(name)
-        if found is None and task is None:
+        if found is None and task is None and not self._closed:
             work = self._look(origin, entry, index, opened, spare)
             task = self._looking[name] = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(lambda _: self._looking.pop(name, None))
@@ -124,11 +125,12 @@ class Filler:
 
     async def aclose(self) -> None:
         """Ends all that is on its way; what has come as a whole has a moment to get to disk."""
+        self._closed = True
         last = [one.task for one in self._filling.values() if one.slice.state == "whole"]
         if last:
             await asyncio.wait(last, timeout=_TO_DISK)
-        await asyncio.sleep(0)  # what was only just begun can then clean up after itself
         while tasks := [*self._looking.values(), *(one.task for one in self._filling.values())]:
+            await asyncio.sleep(0)  # each has begun by then, and cleans up after itself
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
