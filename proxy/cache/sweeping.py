@@ -5,6 +5,7 @@ A shard is one of 256 directories; whoever goes through all of them tells how fa
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -49,7 +50,7 @@ class _Object:
 
 
 def purge_shard(files: Files, shard: str, purge: Purge) -> Swept:
-    """Removes what is meant, or marks it to be validated."""
+    """Removes what is meant, or marks it to be validated. Raises OSError where it can't."""
     swept = Swept()
     for name, one in _objects(files, shard):
         head = one.head or _head_by_slice(files, one)
@@ -57,13 +58,21 @@ def purge_shard(files: Files, shard: str, purge: Purge) -> Swept:
             continue
         swept.objects += 1
         if purge.soft and one.head is not None:
-            files.write_head(name, replace(one.head, validated=0.0))
+            _expire(files, name, one.head)
             continue
         files.drop(files.path(name + HEAD))
         for slice_ in one.slices:
             files.drop(files.path(slice_))
             swept.slices += 1
     return swept
+
+
+def _expire(files: Files, name: str, head: Head) -> None:
+    """Marks a head, or removes it where there is no room to: it must not stay as fresh as it is."""
+    try:
+        files.write_head(name, replace(head, validated=0.0))
+    except OSError:
+        files.drop(files.path(name + HEAD))
 
 
 def list_shard(files: Files, shard: str, prefix: str) -> list[dict[str, Any]]:
@@ -113,10 +122,18 @@ def _objects(files: Files, shard: str) -> Iterator[tuple[str, _Object]]:
         object_ = name.partition(".")[0]
         one = found.setdefault(object_, _Object())
         if name.endswith(HEAD):
-            one.head = files.read_head(object_)
+            one.head = _read_head(files, object_)
         else:
             one.slices.append(name)
     yield from found.items()
+
+
+def _read_head(files: Files, object_: str) -> Head | None:
+    """One that can't be read counts as gone, so that all others are still gone through."""
+    try:
+        return files.read_head(object_)
+    except OSError:
+        return None
 
 
 def _head_by_slice(files: Files, one: _Object) -> Head | None:
@@ -134,26 +151,36 @@ def _head_by_slice(files: Files, one: _Object) -> Head | None:
 
 
 def _checked(path: str) -> int | None:
-    """How many bytes the slice has; None if it is damaged. One that is gone has none."""
+    """How many bytes the slice has; None if it is damaged. One that is gone has none.
+
+    Raises OSError where that is no fault of the file.
+    """
     try:
         found = open_stored(path)
     except DamagedSlice:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         return None
     if found is None:
         return 0
     number, label, table = found
     try:
-        for start in range(0, label.length, _PIECE):
-            piece = os.pread(number, min(_PIECE, label.length - start), start)
-            if len(piece) < min(_PIECE, label.length - start):
-                return None
-            if not agree(piece, table, start // BLOCK):
-                return None
+        return label.length if _agrees(number, label.length, table) else None
     except OSError:
         return None
     finally:
         os.close(number)
-    return label.length
+
+
+def _agrees(number: int, length: int, table: bytes) -> bool:
+    for start in range(0, length, _PIECE):
+        size = min(_PIECE, length - start)
+        piece = os.pread(number, size, start)
+        if len(piece) < size or not agree(piece, table, start // BLOCK):
+            return False
+    return True
 
 
 def _size(path: str) -> int:
