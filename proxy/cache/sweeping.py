@@ -7,6 +7,7 @@ raises.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -62,7 +63,7 @@ def purge_shard(
     pace: Callable[[], None] = _at_once,
 ) -> Swept:
     """Removes what is meant, or marks it to be validated. `only`: of these objects alone, by their
-    names; of all if there is none."""
+    names; of all if there is none. Raises OSError where it can't."""
     swept = Swept()
     for name, one in _objects(files, shard, only, pace):
         head = one.head or _head_by_slice(files, one)
@@ -70,13 +71,21 @@ def purge_shard(
             continue
         swept.objects += 1
         if purge.soft and one.head is not None:
-            files.write_head(name, replace(one.head, validated=0.0))
+            _expire(files, name, one.head)
             continue
         files.drop(files.path(name + HEAD))
         for slice_ in one.slices:
             files.drop(files.path(slice_))
             swept.slices += 1
     return swept
+
+
+def _expire(files: Files, name: str, head: Head) -> None:
+    """Marks a head, or removes it where there is no room to: it must not stay as fresh as it is."""
+    try:
+        files.write_head(name, replace(head, validated=0.0))
+    except OSError:
+        files.drop(files.path(name + HEAD))
 
 
 def list_shard(
@@ -135,8 +144,16 @@ def _objects(
             one.slices.append(name)
     for object_, one in found.items():
         pace()
-        one.head = files.read_head(object_)
+        one.head = _read_head(files, object_)
         yield object_, one
+
+
+def _read_head(files: Files, object_: str) -> Head | None:
+    """One that can't be read counts as gone, so that all others are still gone through."""
+    try:
+        return files.read_head(object_)
+    except OSError:
+        return None
 
 
 def _head_by_slice(files: Files, one: _Object) -> Head | None:
@@ -154,27 +171,37 @@ def _head_by_slice(files: Files, one: _Object) -> Head | None:
 
 
 def _checked(path: str, pace: Callable[[], None]) -> int | None:
-    """How many bytes the slice has; None if it is damaged. One that is gone has none."""
+    """How many bytes the slice has; None if it is damaged. One that is gone has none.
+
+    Raises OSError where that is no fault of the file.
+    """
     try:
         found = open_stored(path)
     except DamagedSlice:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         return None
     if found is None:
         return 0
     number, label, table = found
     try:
-        for start in range(0, label.length, _PIECE):
-            pace()
-            piece = os.pread(number, min(_PIECE, label.length - start), start)
-            if len(piece) < min(_PIECE, label.length - start):
-                return None
-            if not agree(piece, table, start // BLOCK):
-                return None
+        return label.length if _agrees(number, label.length, table, pace) else None
     except OSError:
         return None
     finally:
         os.close(number)
-    return label.length
+
+
+def _agrees(number: int, length: int, table: bytes, pace: Callable[[], None]) -> bool:
+    for start in range(0, length, _PIECE):
+        pace()
+        size = min(_PIECE, length - start)
+        piece = os.pread(number, size, start)
+        if len(piece) < size or not agree(piece, table, start // BLOCK):
+            return False
+    return True
 
 
 def _size(path: str) -> int:
