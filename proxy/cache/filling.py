@@ -71,6 +71,7 @@ class Filler:
     counts: FillCounts = field(default_factory=FillCounts)
     _looking: dict[str, asyncio.Task[Source | None]] = field(default_factory=dict)
     _filling: dict[str, _Fill] = field(default_factory=dict)
+    _closed: bool = False
 
     def known(self, entry: Entry, index: int) -> Source | None:
         """The slice if it is in memory, on its way, or open."""
@@ -91,7 +92,7 @@ class Filler:
         *,
         spare: float = 0.0,
     ) -> Source | None:
-        """The slice, or the beginning of one; None where there is no room to keep it.
+        """The slice, or the beginning of one; None where there is no room to keep it, or all ends.
 
         `opened` is an open object whose first read is this slice's; it is closed here or by the
         filling.
@@ -99,7 +100,7 @@ class Filler:
         name = entry.slice_name(index)
         found = self.known(entry, index)
         task = self._looking.get(name)
-        if found is None and task is None:
+        if found is None and task is None and not self._closed:
             work = self._look(origin, entry, index, opened, spare)
             task = self._looking[name] = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(lambda _: self._looking.pop(name, None))
@@ -127,11 +128,12 @@ class Filler:
 
     async def aclose(self) -> None:
         """Ends all that is on its way; what has come as a whole has a moment to get to disk."""
+        self._closed = True
         last = [one.task for one in self._filling.values() if one.slice.state == "whole"]
         if last:
             await asyncio.wait(last, timeout=_TO_DISK)
-        await asyncio.sleep(0)  # what was only just begun can then clean up after itself
         while tasks := [*self._looking.values(), *(one.task for one in self._filling.values())]:
+            await asyncio.sleep(0)  # each has begun by then, and cleans up after itself
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -228,12 +230,14 @@ class _Fill:
             self.slice.fail(OriginBroke("the slice could not be filled"))
             raise
         finally:
-            if self.entry.dropped:
+            if self.entry.dropped and memory.peek(name) is self.slice:
                 memory.discard(name)
             memory.end(name, self.slice)
-            if self.opened is not None:
-                await self.opened.aclose()
-            await self._end_file(name)
+            try:
+                if self.opened is not None:
+                    await self.opened.aclose()
+            finally:
+                await self._end_file(name)
 
     async def _fill(self) -> None:
         expected = self._expected()
@@ -304,6 +308,9 @@ class _Fill:
             if self.slice.received == self.slice.length:
                 return
             self.filler.counts.taken_over += 1
+        if self.held is not None and not self.held.mine:
+            self.held.close()
+            self.held = None
 
     async def _follow(self, disk: Disk, held: Held) -> None:
         slice_, name = self.slice, self.entry.slice_name(self.index)
@@ -317,9 +324,7 @@ class _Fill:
         found = await disk.look(name, self.entry.label_of(self.index))
         if isinstance(found, Held):
             self.held = found
-            if found.mine:
-                for buffer in slice_.buffers_from(0):
-                    found.feed(buffer)
+            await found.write(slice_.buffers_from(0))
         elif found is not None:
             await self._copy(found)
 

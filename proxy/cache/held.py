@@ -7,7 +7,7 @@ reads what is there, and is woken by the kernel when there is more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -53,8 +53,8 @@ class Held:
     # --- writing --------------------------------------------------------------------------------
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next bytes to be written; does not wait."""
-        if self.broken is not None:
+        """Takes the next bytes to be written, if the file is ours; does not wait."""
+        if self.broken is not None or not self.mine:
             return
         self._pieces.append(piece)
         self._waiting += len(piece)
@@ -62,6 +62,14 @@ class Held:
             self._break(OriginFault("the cache's disk is too slow"))
         elif self._waiting >= PIECE and self._writing is None:
             self._begin()
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Writes what has come already, however much that is, and waits for it."""
+        if pieces and self.broken is None and self.mine:
+            self._pieces += pieces
+            if self._writing is None:
+                self._begin()
+            await self._written()
 
     def _begin(self) -> None:
         pieces, self._pieces, self._waiting = self._pieces, [], 0
@@ -72,6 +80,9 @@ class Held:
             await self._threads.run(self.claim.write, pieces)
         except (OSError, OriginFault) as error:
             self._break(error)
+        except asyncio.CancelledError:
+            self._break(OriginFault("writing was given up"))
+            raise
         finally:
             self._writing = None
         if self._waiting >= PIECE and self.broken is None:
@@ -81,11 +92,17 @@ class Held:
         self.broken = error
         self._pieces = []
 
+    async def _written(self) -> None:
+        """Waits until no thread writes."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])
+        if self._writing is not None:  # it was cancelled before it began
+            self._break(OriginFault("writing was given up"))
+
     async def settle(self) -> list[bytes]:
         """Waits until no thread writes; what is not written yet. Raises what writing failed
         with."""
-        while self._writing is not None:
-            await asyncio.wait([self._writing])
+        await self._written()
         if self.broken is not None:
             raise self.broken
         pieces, self._pieces, self._waiting = self._pieces, [], 0
@@ -95,8 +112,7 @@ class Held:
         """Takes the file away, if it is ours, and closes it. Never raises a fault."""
         self._break(OriginFault("it is given up"))
         try:
-            while self._writing is not None:
-                await asyncio.wait([self._writing])
+            await self._written()
             if self.mine:
                 await self._threads.run(self.claim.withdraw)
         except (OSError, OriginFault):
@@ -113,13 +129,14 @@ class Held:
     async def growth(self, position: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes that another process writes, as they come, up to `stop`.
 
-        Ends early when the writer is done or gone, or nothing comes for too long.
+        Ends early when the writer is done or gone, when nothing comes for too long, and when the
+        directory fails.
         """
         async with self._watcher.watching(Path(self.claim.path)) as changes:
             ended, silent_since = False, monotonic()
             while position < stop:
                 length = min(_READ, stop - position)
-                piece = await self._threads.run(self.claim.read, length, position)
+                piece = await self._read(length, position)
                 if piece:
                     position += len(piece)
                     silent_since = monotonic()
@@ -141,6 +158,16 @@ class Held:
             while await self._is_written() and (left := deadline - monotonic()) > 0:
                 await changes.next(left)
 
+    async def _read(self, length: int, position: int) -> bytes:
+        """At most so many bytes; none where the directory fails."""
+        try:
+            return await self._threads.run(self.claim.read, length, position)
+        except (OSError, OriginFault):
+            return b""
+
     async def _is_written(self) -> bool:
-        """Whether somebody holds the lock."""
-        return await self._threads.run(self.claim.is_locked)
+        """Whether somebody holds the lock; no where the directory fails."""
+        try:
+            return await self._threads.run(self.claim.is_locked)
+        except (OSError, OriginFault):
+            return False

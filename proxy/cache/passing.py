@@ -11,9 +11,10 @@ from proxy.semantics.representation import Span
 
 
 class PassedObject:
-    """As the object it is given; whoever opened it calls `aclose`."""
+    """As the object it is given; whoever opened it calls `aclose`.
 
-    __slots__ = ("aclose", "part_sizes", "read", "representation", "standing")
+    It has no slots: to `isinstance` with a protocol, one that is not set is there all the same.
+    """
 
     def __init__(self, opened: OpenObject) -> None:
         self.representation = opened.representation
