@@ -47,6 +47,7 @@ from proxy.server.app import PublicDoor, make_app
 from proxy.server.crew import ServingPlan
 from proxy.server.delivery import Site
 from proxy.server.digesting import Digester
+from proxy.server.hot import HotPath
 from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
@@ -82,6 +83,7 @@ class Service:
             site,
             stall_timeout=settings.server.stall_timeout,
             responses=self._instruments.responses,
+            prepared=settings.http.prepared,
         )
         self.app = make_app(self.door, self._lifespan)
 
@@ -102,6 +104,11 @@ class Service:
                 await self.aclose()
                 raise fault
         self._instruments.start(self._stores)
+
+    @property
+    def hot(self) -> HotPath | None:
+        """What answers at once, from memory."""
+        return self.door.hot
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -147,7 +154,10 @@ def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:
     """The origin that a table of the configuration describes."""
     if isinstance(table, options.DirectoryOrigin):
         return DirectoryOrigin(
-            table.root, follow_symlinks=table.follow_symlinks, show_hidden=table.show_hidden
+            table.root,
+            follow_symlinks=table.follow_symlinks,
+            show_hidden=table.show_hidden,
+            recheck=table.recheck,
         )
     # Imported where it is used: it takes 0.7 s, which a supervisor and a directory do without.
     from proxy.origins.s3 import S3Options, S3Origin  # noqa: PLC0415

@@ -211,6 +211,10 @@ class DirectoryOrigin(Table):
     show_hidden: Flag = False
     """True serves files and directories whose name begins with a dot; otherwise they are 404."""
 
+    recheck: Duration = 1.0
+    """How old an answer that is kept in memory may be without a look at its file. "0s" looks at
+    the file for every request."""
+
 
 Origin = Annotated[S3Origin | DirectoryOrigin, Field(discriminator="type")]
 Coding = Literal["br", "zstd", "gzip"]
@@ -280,6 +284,10 @@ class Http(Table):
 
     listing_page: Annotated[Whole, Field(ge=1, le=1000)] = 1000
     """Most names on one page of a listing."""
+
+    prepared: Annotated[Size, Field(ge=0, le=1024 * 1024 * KIB)] = 16 * 1024 * KIB
+    """Memory of each worker for answers of up to 64 KiB that are given again as they are, while
+    their origin lets them; "0" keeps none."""
 
 
 class Log(Table):

@@ -65,6 +65,11 @@ class AccessRecord:
 _MEMBERS = tuple(field.name for field in fields(AccessRecord))
 
 
+def is_logged() -> bool:
+    """Whether responses are logged that ended well."""
+    return logger.isEnabledFor(logging.INFO)
+
+
 def log_access(record: AccessRecord) -> None:
     """Logs it; as a warning where the fault is not the client's."""
     level = logging.WARNING if record.outcome == "fault" else logging.INFO

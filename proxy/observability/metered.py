@@ -23,7 +23,17 @@ from proxy.errors import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
+from proxy.origins.base import (
+    WHOLE,
+    Lease,
+    Lister,
+    OpenObject,
+    Origin,
+    Page,
+    Parted,
+    Want,
+    lease_of,
+)
 from proxy.semantics.representation import Representation, Span
 
 _KINDS: dict[type[Fault], str] = {
@@ -114,6 +124,11 @@ class MeteredObject:
         self.aclose = opened.aclose
         if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
+
+    @property
+    def lease(self) -> Lease | None:
+        """As the object below."""
+        return lease_of(self._opened)
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""

@@ -19,6 +19,7 @@ import os
 from collections.abc import AsyncGenerator
 
 from proxy.errors import Fault, ObjectChanged, OriginBroke
+from proxy.origins.base import Lease
 from proxy.origins.threads import Descriptor, Threads
 from proxy.semantics.representation import Representation, Span
 
@@ -56,21 +57,24 @@ class HotReader:
 
 
 class OpenFile:
-    """One file, held open. An `OpenObject`: who opened it calls `aclose`."""
+    """One file, held open. An `OpenObject`: who opened it calls `aclose`.
+
+    `lease` outlives it: for how long an answer made from the file may be given again.
+    """
 
     def __init__(
         self,
         descriptor: Descriptor,
         representation: Representation,
         known: os.stat_result,
-        hot: HotReader,
-        threads: Threads,
+        by: tuple[HotReader, Threads],
+        lease: Lease | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._representation = representation
         self._known = known
-        self._hot = hot
-        self._threads = threads
+        self._hot, self._threads = by
+        self.lease = lease
         self._can_tell = bool(_NO_WAIT)
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -22,8 +21,13 @@ from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
 from proxy.observability.trace_context import parse_traceparent
+from proxy.semantics.fields import Field
+from proxy.semantics.plan import Plan
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.digesting import with_digests
+from proxy.server.hot import REQUEST_ID, client_of, new_request_id
+from proxy.server.hot_answers import HotAnswers
+from proxy.server.prepared import PreparedAnswer
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
 
@@ -40,14 +44,26 @@ class PublicDoor:
         stall_timeout: seconds after which a client that takes nothing is given up.
         in_flight: how many requests are being answered now.
         responses: follows and counts them.
+        hot: what is answered at once, by a server that asks for it or by `__call__`; None: nothing.
+
+    Args:
+        prepared: bytes that prepared answers may take.
     """
 
     def __init__(
-        self, site: Site, *, stall_timeout: float, responses: Responses | None = None
+        self,
+        site: Site,
+        *,
+        stall_timeout: float,
+        responses: Responses | None = None,
+        prepared: int = 0,
     ) -> None:
         self.site = site
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
+        self.hot: HotAnswers | None = None
+        if prepared:
+            self.hot = HotAnswers(site, self.responses, prepared, stall_timeout)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +81,8 @@ class PublicDoor:
         # Not the event loop's time: uvloop's has whole milliseconds.
         begun, progress = monotonic(), Progress()
         record = AccessRecord(
-            request_id=secrets.token_hex(8),
-            client=(scope.get("client") or ("unix",))[0],
+            request_id=new_request_id().decode("ascii"),
+            client=client_of(scope.get("client")),
             protocol=scope["http_version"],
             method=scope["method"],
             target=raw_path_of(scope),
@@ -88,12 +104,16 @@ class PublicDoor:
         """Sends an answer. A fault before its head is sent is answered; a later one is raised."""
         request: Request | None = None
         try:
-            request = read_request(scope, record.request_id, max_target=self.site.max_target)
-            trace = parse_traceparent(request.fields.get("traceparent"))
-            if trace is not None:
-                record.trace_id, record.parent_id = trace
-            answer = await deliver(self.site, request)
-            await self._send(answer, request, scope, channel, record, progress)
+            prepared = self.hot.of(scope) if self.hot is not None else None
+            if prepared is not None:
+                await self._send_prepared(prepared, channel, record, progress)
+            else:
+                request = read_request(scope, record.request_id, max_target=self.site.max_target)
+                trace = parse_traceparent(request.fields.get("traceparent"))
+                if trace is not None:
+                    record.trace_id, record.parent_id = trace
+                answer = await deliver(self.site, request)
+                await self._send(answer, request, scope, channel, record, progress)
             record.outcome = "complete"
         except ClientGone as gone:
             record.outcome, record.detail = "client gone", str(gone)
@@ -106,6 +126,19 @@ class PublicDoor:
             if progress.started:
                 raise
             await self._send_fault(request, fault, scope, channel, record, progress)
+
+    async def _send_prepared(
+        self,
+        prepared: PreparedAnswer,
+        channel: tuple[Receive, Send],
+        record: AccessRecord,
+        progress: Progress,
+    ) -> None:
+        assert self.hot is not None  # noqa: S101  # it gave the answer
+        self.hot.tell(prepared, record)
+        plan = Plan(prepared.status, prepared.fields, (prepared.body,) if prepared.body else ())
+        extra = (_request_id(record),)
+        await send_plan(plan, None, extra, channel, progress, self.stall_timeout)
 
     async def _send_fault(
         self,
@@ -132,12 +165,15 @@ class PublicDoor:
         plan, opened = answer.plan, answer.object
         if opened is not None:
             record.length = plan.length
-        extra = ((b"x-request-id", record.request_id.encode("ascii")),)
-        fields = request.fields if request is not None else {}
+        fields, extra = request.fields if request is not None else {}, (_request_id(record),)
+        path = self.hot.path_to_keep(answer, scope) if self.hot is not None else None
+        kept: list[bytes] | None = None if path is None else []
         try:
             about = (plan, opened, answer.subject)
             plan, channel = await with_digests(self.site.digester, fields, about, scope, channel)
-            await send_plan(plan, opened, extra, channel, progress, self.stall_timeout)
+            await send_plan(plan, opened, extra, channel, progress, self.stall_timeout, kept)
+            if self.hot is not None and path is not None and kept is not None:
+                self.hot.keep(path, answer, kept)
         finally:
             if opened is not None:
                 # Of an object that failed, then of its error page: the first says what was wrong.
@@ -154,6 +190,10 @@ class PublicDoor:
         record.outcome, record.detail = "fault", f"{type(error).__name__}: {error}"
         logger.error("request %s failed unexpectedly", record.request_id, exc_info=error)
         return Fault()
+
+
+def _request_id(record: AccessRecord) -> Field:
+    return REQUEST_ID, record.request_id.encode("ascii")
 
 
 def make_app(door: PublicDoor, lifespan: Lifespan) -> ASGIApp:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
 from proxy.integrity.verdict import Verdict, verdict_of
-from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
+from proxy.origins.base import NO_BODY, WHOLE, Lease, Lister, OpenObject, Origin, Want, lease_of
 from proxy.origins.media_types import media_type_of
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
@@ -24,6 +24,7 @@ from proxy.semantics.fields import Field
 from proxy.semantics.keys import encode_path, key_below
 from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
 from proxy.semantics.ranges import parse_ranges
+from proxy.semantics.representation import Representation
 from proxy.semantics.routing import Mount, Rule, Treatment, find_mount, treatment_of
 from proxy.server.digesting import NO_SUBJECT, Digester, Subject
 from proxy.server.request import Request
@@ -51,16 +52,35 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that an answer with an object depends on, but for the request's preconditions and range.
+
+    Attributes:
+        key: what was opened.
+        codings: those the mount looks for; `accepted`, those of them the client takes.
+        absent: leases of the siblings that were not there; None in place of one that has none.
+    """
+
+    key: str
+    representation: Representation
+    policy: Policy
+    codings: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    absent: tuple[Lease | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A plan, and the object its spans are read from. Whoever has it closes the object.
 
-    `subject` is that object for `proxy.server.digesting`.
+    `subject` is that object for `proxy.server.digesting`, `recipe` for `proxy.server.prepared`.
     """
 
     plan: Plan
     object: OpenObject | None = None
     origin: str = ""
     subject: Subject = NO_SUBJECT
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +123,7 @@ def _locate(site: Site, path: str) -> _Place:
 
 
 async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
-    opened, key = await _open_negotiated(place, request.fields, _want(request))
+    opened, key, accepted, absent = await _open_negotiated(place, request.fields, _want(request))
     try:
         fields, representation = request.fields, opened.representation
         subject = site.digester.subject(place.mount.origin, key, representation, fields)
@@ -112,7 +132,8 @@ async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer
     except BaseException:
         await opened.aclose()
         raise
-    return Answer(_with_problem(plan, request), opened, place.mount.origin, subject)
+    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent)
+    return Answer(_with_problem(plan, request), opened, place.mount.origin, subject, recipe)
 
 
 def _want(request: Request) -> Want:
@@ -163,24 +184,33 @@ class _Coded:
         """What the sibling says of the bytes that were read."""
         return verdict_of(self._sibling)
 
+    @property
+    def lease(self) -> Lease | None:
+        """That of the sibling: what the other one's name tells does not change."""
+        return lease_of(self._sibling)
+
 
 async def _open_negotiated(
     place: _Place, fields: Mapping[str, str], want: Want
-) -> tuple[OpenObject, str]:
+) -> tuple[OpenObject, str, tuple[str, ...], tuple[Lease | None, ...]]:
     """The best sibling the client accepts, or else the object itself (RFC 9110 §12.5.3).
 
-    Beside it the key of what was opened.
+    Beside it the key of what was opened, what the client accepts, and the leases of those siblings
+    that were not there.
     """
+    accepted: tuple[str, ...] = ()
+    absent: list[Lease | None] = []
     if place.mount.codings:
         accepted = acceptable_codings(fields.get("accept-encoding"), place.mount.codings).accepted
         for coding in accepted:
             key = place.key + SUFFIX_OF_CODING[coding]
             try:
                 sibling = await place.origin.open(key, want)
-            except NotFound:
+            except NotFound as missing:
+                absent.append(lease_of(missing))
                 continue
-            return _Coded(sibling, place.key, coding), key
-    return await place.origin.open(place.key, want), place.key
+            return _Coded(sibling, place.key, coding), key, accepted, tuple(absent)
+    return await place.origin.open(place.key, want), place.key, accepted, tuple(absent)
 
 
 # --- what stands in for an object ---------------------------------------------------------------
@@ -208,7 +238,8 @@ async def _deliver_instead(site: Site, request: Request, place: _Place) -> Answe
     if fallback is None or fallback == request.path:
         raise NotFound(f"no {place.key!r} in {place.mount.origin}")
     there = _locate(site, fallback)
-    return await _deliver_object(site, request, replace(there, treatment=place.treatment))
+    answer = await _deliver_object(site, request, replace(there, treatment=place.treatment))
+    return replace(answer, recipe=None)  # it depends on what is not there, too
 
 
 def _redirect_into(folder: str) -> Answer:

@@ -53,6 +53,7 @@ async def send_plan(
     channel: tuple[Receive, Send],
     progress: Progress,
     stall_timeout: float,
+    kept: list[bytes] | None = None,
 ) -> None:
     """Sends the whole plan, or raises `ClientGone` or an `OriginFault`; `progress` says how far.
 
@@ -63,6 +64,7 @@ async def send_plan(
         channel: ASGI's receive and send.
         progress: filled in as it goes.
         stall_timeout: seconds in which a client must take 64 KiB, or it is given up.
+        kept: gets every buffer of a body that is read, unless it is None.
     """
     receive, send = channel
     sender = _Sender(plan, extra, send, progress, stall_timeout)
@@ -74,6 +76,8 @@ async def send_plan(
             if sender.is_last(buffer):
                 watch.end()
             await sender.body(buffer)
+            if kept is not None:
+                kept.append(buffer)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 

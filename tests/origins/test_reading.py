@@ -60,7 +60,7 @@ class Files:
         descriptor.adopt(os.open(self.path, os.O_RDONLY))
         known = os.stat(self.path)
         what = Representation(known.st_size)
-        opened = OpenFile(descriptor, what, known, hot or HotReader(), self.threads)
+        opened = OpenFile(descriptor, what, known, (hot or HotReader(), self.threads))
         self.opened.append(opened)
         return opened
 

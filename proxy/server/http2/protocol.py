@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from time import monotonic
 
+from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
+from proxy.server.http2.heads import write_prepared
 from proxy.server.http2.streams import Stream
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
@@ -58,6 +61,7 @@ class Http2(ClientProtocol):
             clock=self._loop.time,
         )
         self.paused = False
+        self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: dict[Exchange, asyncio.Task[None]] = {}
         self._working: asyncio.Handle | None = None
@@ -129,6 +133,8 @@ class Http2(ClientProtocol):
 
     def request(self, stream: Stream, head: Head) -> None:
         """Starts a handler, if there are not too many, counting those whose stream is gone."""
+        if self._answer_at_once(stream, head):
+            return
         full = len(self._tasks) >= self.state.limits.max_streams
         if full or self.state.tally.running >= _MOST_RUNNING:
             raise StreamFault(ErrorCode.REFUSED_STREAM, "too many handlers")
@@ -136,6 +142,32 @@ class Http2(ClientProtocol):
         self._exchanges[stream.id] = exchange
         task = self._tasks[exchange] = self.state.spawn(exchange.run())
         task.add_done_callback(partial(self._left, exchange))
+
+    def _answer_at_once(self, stream: Stream, head: Head) -> bool:
+        """Whether the application had a whole answer, and the client's windows room for it."""
+        hot, sender = self.state.hot, self.connection.sender
+        if hot is None or not stream.request_ended or self._is_full():
+            return False
+        begun = monotonic()
+        prepared = hot.hot(head.method, head.target, head.fields)
+        if prepared is None:
+            return False
+        request_id = new_request_id()
+        block = write_prepared(prepared, request_id)
+        if prepared.bodyless or not prepared.body:
+            sender.head(stream, block, end=True)
+        elif not sender.whole(stream, block, prepared.body, _WRITE):
+            return False
+        hot.answered(prepared, request_id, self._client, "2", begun)
+        self.state.tally.finished += 1
+        self._idle_since = self._loop.time()
+        return True
+
+    def _is_full(self) -> bool:
+        """Whether as much waits to be written as should; writes it before, if that may be."""
+        if self.connection.sender.ready >= _WRITE and not (self.paused or self._over()):
+            self._write()
+        return self.paused or self._over()
 
     def body(self, stream: Stream, data: bytes) -> None:
         """Passes bytes of a request on."""
@@ -182,16 +214,20 @@ class Http2(ClientProtocol):
             self._flushing = None
         sender, share = self.connection.sender, _FAIR_SHARE
         while share > 0 and not (self.paused or sender.idle or self._over()):
-            pieces = sender.take(_WRITE)
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self.transport.write(data)
-            share -= len(data)
-            self.connection.budget.earn(len(data))
+            share -= self._write()
             self._settle()
         if share <= 0:
             self.flush_soon()
         if not self._tasks:
             self._close_if_done()
+
+    def _write(self) -> int:
+        """Writes what is ready, about `_WRITE` bytes; returns how many."""
+        pieces = self.connection.sender.take(_WRITE)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.transport.write(data)
+        self.connection.budget.earn(len(data))
+        return len(data)
 
     def _settle(self) -> None:
         """Lets those go on whose bytes were written."""
