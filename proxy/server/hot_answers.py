@@ -92,7 +92,14 @@ class HotAnswers:
         """Counts and logs what the server gave. See `HotPath`."""
         assert isinstance(prepared, PreparedAnswer)  # noqa: S101  # for the types: `hot` gave it
         seconds = monotonic() - begun
-        if not gone:
+        tally = prepared.tallies.get(protocol)
+        if gone:
+            pass  # counted below
+        elif tally is not None and seconds < QUICK:
+            tally.answers += 1
+            tally.bytes += prepared.length
+            tally.seconds += seconds
+        else:
             self._count(prepared, protocol, seconds)
         if gone or self._responses.listeners or is_logged():
             record = _record(prepared, request_id, client, protocol, seconds)
@@ -102,16 +109,14 @@ class HotAnswers:
             log_access(record)
 
     def _count(self, prepared: PreparedAnswer, protocol: str, seconds: float) -> None:
-        tally = prepared.tallies.get(protocol)
-        if tally is None:
-            kind = prepared.kind(protocol)
-            tally = prepared.tallies[protocol] = self._responses.hot.of(kind)
+        kind, tallies = prepared.kind(protocol), self._responses.hot
+        tally = prepared.tallies[protocol] = tallies.of(kind)
         tally.answers += 1
         tally.bytes += prepared.length
         if seconds < QUICK:
             tally.seconds += seconds
         else:
-            self._responses.hot.observe_slow(prepared.kind(protocol), seconds)
+            tallies.observe_slow(kind, seconds)
 
     def _count_gone(self, prepared: PreparedAnswer, record: AccessRecord, why: str) -> None:
         record.outcome, record.detail, record.sent = "client gone", why, 0

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import NamedTuple
 
 from proxy.server.hot import Prepared, client_of, new_request_id
 from proxy.server.http1.heads import write_prepared
 from proxy.server.http1.parser import RequestHead
 from proxy.server.state import Peer, ServerState
 
-
-class Given(NamedTuple):
-    """An answer that was written, and when it was begun (`time.monotonic`)."""
-
-    prepared: Prepared
-    request_id: bytes
-    begun: float
+# An answer that was written, its request's id, and when it was begun (`time.monotonic`).
+Given = tuple[Prepared, bytes, float]
 
 
 class AtOnce:
@@ -46,18 +40,21 @@ class AtOnce:
             return None
         request_id = new_request_id()
         transport.write(write_prepared(prepared, request_id))
-        return Given(prepared, request_id, begun)
+        return prepared, request_id, begun
 
     def taken(self, given: Given) -> None:
         """The client has it."""
-        self._tell(given, "")
+        hot = self._state.hot
+        if hot is not None:
+            prepared, request_id, begun = given
+            hot.answered(prepared, request_id, self._client, "1.1", begun)
         self._state.tally.finished += 1
 
     def wait(self, given: Given) -> float:
         """The client has not taken all of it yet; returns for how many seconds it may wait."""
         self._waiting = given
         self._state.tally.running += 1
-        return given.prepared.patience
+        return given[0].patience
 
     @property
     def waits(self) -> bool:
@@ -67,8 +64,8 @@ class AtOnce:
     def end(self, *, given_up: bool = False) -> None:
         """The answer that waits, if one does, was taken, or the client is gone: as with any
         response, what it has not read by then it will not read. Or it was too slow."""
-        given, self._waiting = self._waiting, None
-        if given is None:
+        given, self._waiting, hot = self._waiting, None, self._state.hot
+        if given is None or hot is None:
             return
         tally = self._state.tally
         tally.running -= 1
@@ -76,11 +73,6 @@ class AtOnce:
             tally.failed += 1
         else:
             tally.finished += 1
-        patience = given.prepared.patience
-        self._tell(given, f"read too slowly for {patience:g} s" if given_up else "")
-
-    def _tell(self, given: Given, gone: str) -> None:
-        hot = self._state.hot
-        if hot is not None:
-            prepared, request_id, begun = given
-            hot.answered(prepared, request_id, self._client, "1.1", begun, gone=gone)
+        prepared, request_id, begun = given
+        gone = f"read too slowly for {prepared.patience:g} s" if given_up else ""
+        hot.answered(prepared, request_id, self._client, "1.1", begun, gone=gone)
