@@ -287,7 +287,7 @@ class Http(Table):
 
     prepared: Annotated[Size, Field(ge=0, le=1024 * 1024 * KIB)] = 16 * 1024 * KIB
     """Memory of each worker for answers of up to 64 KiB that are given again as they are, while
-    their origin lets them; "0" keeps none."""
+    their origin lets them; 0 keeps none."""
 
 
 class Log(Table):

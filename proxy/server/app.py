@@ -198,4 +198,10 @@ def _request_id(record: AccessRecord) -> Field:
 
 def make_app(door: PublicDoor, lifespan: Lifespan) -> ASGIApp:
     """The whole public application: Starlette's router for the lifespan, the door for the rest."""
-    return Router(default=door, lifespan=lifespan, redirect_slashes=False)
+    router = Router(default=door, lifespan=lifespan, redirect_slashes=False)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # There are no routes: the way through the router would be all there is of it.
+        await (router if scope["type"] == "lifespan" else door)(scope, receive, send)
+
+    return app

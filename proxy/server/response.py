@@ -8,7 +8,7 @@ which must end the connection or the stream visibly short of its Content-Length.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
@@ -20,6 +20,7 @@ from proxy.origins.base import OpenObject
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
+from proxy.server.begun import Begun
 from proxy.server.disconnect import UntilDisconnect
 
 # The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
@@ -71,13 +72,18 @@ async def send_plan(
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    async with UntilDisconnect(receive) as watch, aclosing(_buffers(plan.parts, opened)) as buffers:
-        async for buffer in buffers:
-            if sender.is_last(buffer):
-                watch.end()
-            await sender.body(buffer)
-            if kept is not None:
-                kept.append(buffer)
+    async with aclosing(_buffers(plan.parts, opened, kept)) as buffers:
+        try:
+            first = Begun(anext(buffers))
+        except StopAsyncIteration:
+            raise OriginBroke(f"no byte of a body of {plan.length} came") from None
+        if first.done and sender.is_last(first.result):
+            await sender.body(first.result)
+            async for buffer in buffers:  # there is none, but who reads does not know it yet
+                await sender.body(buffer)
+        else:
+            async with UntilDisconnect(receive) as watch:
+                await sender.all(first, buffers, watch)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
@@ -104,6 +110,20 @@ class _Sender:
         """Whether nothing is left to send after this buffer."""
         return self._left <= len(buffer)
 
+    async def all(
+        self, first: Begun[bytes], others: AsyncIterator[bytes], watch: UntilDisconnect
+    ) -> None:
+        """Sends what comes, and ends the watch before the last of it."""
+        try:
+            buffer = first.result if first.done else await first
+            while True:
+                if self.is_last(buffer):
+                    watch.end()
+                await self.body(buffer)
+                buffer = await anext(others)
+        except StopAsyncIteration:
+            pass
+
     async def body(self, buffer: bytes) -> None:
         """Sends one buffer, after the head if it is the first; the last one ends the message."""
         self._left -= len(buffer)
@@ -112,12 +132,10 @@ class _Sender:
         progress = self._progress
         progress.waiting_since = monotonic()
         try:
-            async with asyncio.timeout(self._patience(len(buffer))):
-                if not progress.started:
-                    await self._head()
-                await self._send(
-                    {"type": "http.response.body", "body": buffer, "more_body": self._left > 0}
-                )
+            sending = Begun(self._say(buffer))
+            if not sending.done:
+                async with asyncio.timeout(self._patience(len(buffer))):
+                    await sending
         except TimeoutError:
             raise ClientGone(f"read too slowly for {self._patience(len(buffer)):g} s") from None
         except OSError as error:
@@ -129,6 +147,13 @@ class _Sender:
 
     def _patience(self, length: int) -> float:
         return self._stall_timeout * max(1.0, length / BYTES_PER_STALL)
+
+    async def _say(self, buffer: bytes) -> None:
+        if not self._progress.started:
+            await self._head()
+        await self._send(
+            {"type": "http.response.body", "body": buffer, "more_body": self._left > 0}
+        )
 
     async def _head(self) -> None:
         progress = self._progress
@@ -151,7 +176,7 @@ class _Sender:
 
 
 async def _buffers(
-    parts: tuple[Part, ...], opened: OpenObject | None
+    parts: tuple[Part, ...], opened: OpenObject | None, kept: list[bytes] | None
 ) -> AsyncGenerator[bytes, None]:
     for part in parts:
         if isinstance(part, Span):
@@ -159,6 +184,8 @@ async def _buffers(
                 raise OriginBroke("a plan with spans and no object to read them from")
             async with aclosing(opened.read(part)) as buffers:
                 async for buffer in buffers:
+                    if kept is not None:
+                        kept.append(buffer)
                     yield buffer
         else:
             yield part
