@@ -14,7 +14,7 @@ from starlette.types import Scope
 from proxy.integrity.verdict import verdict_of
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord, is_logged, log_access
-from proxy.observability.hot_tally import QUICK
+from proxy.observability.hot_tally import QUICK, Kind, Tally
 from proxy.observability.responses import Responses
 from proxy.origins.base import lease_of
 from proxy.server.delivery import Answer, Site
@@ -42,6 +42,7 @@ class HotAnswers:
         meters, answers = responses.meters, self._answers
         meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
         self.hot = answers.find
+        self._tallies: dict[Kind, dict[str, Tally]] = {}
 
     # --- for the application ------------------------------------------------------------------
 
@@ -92,7 +93,8 @@ class HotAnswers:
         """Counts and logs what the server gave. See `HotPath`."""
         assert isinstance(prepared, PreparedAnswer)  # noqa: S101  # for the types: `hot` gave it
         seconds = monotonic() - begun
-        tally = prepared.tallies.get(protocol)
+        tallies = prepared.tallies
+        tally = tallies.get(protocol) if tallies is not None else None
         if gone:
             pass  # counted below
         elif tally is not None and seconds < QUICK:
@@ -110,6 +112,8 @@ class HotAnswers:
 
     def _count(self, prepared: PreparedAnswer, protocol: str, seconds: float) -> None:
         kind, tallies = prepared.kind(protocol), self._responses.hot
+        if prepared.tallies is None:  # shared by all that are counted alike
+            prepared.tallies = self._tallies.setdefault(kind._replace(protocol=""), {})
         tally = prepared.tallies[protocol] = tallies.of(kind)
         tally.answers += 1
         tally.bytes += prepared.length

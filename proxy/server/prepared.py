@@ -27,8 +27,10 @@ from proxy.server.hot_requests import METHODS, Asked, path_of, read_asked
 
 # Bodies above this are read and sent in pieces; what a task costs is little beside them.
 MOST_BODY = 64 * 1024
-# What an answer takes beside its body, at most: three heads, their encodings, lease and keys.
-OVERHEAD = 6 * 1024
+# What a variant takes beside its body, at most: four answers, lease and keys, and their fields as
+# pairs and as either protocol writes them. Measured: tests/server/test_prepared.py.
+OVERHEAD = 5 * 1024
+_COPIES_OF_FIELDS = 6
 # Readings of Accept-Encoding that are remembered; browsers send half a dozen.
 _MOST_READINGS = 256
 
@@ -42,7 +44,7 @@ class PreparedAnswer(Prepared):
         method, path: what it answers.
         origin, verification, length: as in an access record.
         verdict: labels of the check of its bytes, or None.
-        tallies: where it is counted, by protocol.
+        tallies: where it is counted, by protocol; None before it was given.
     """
 
     __slots__ = ("length", "method", "origin", "path", "tallies", "verdict", "verification")
@@ -53,7 +55,7 @@ class PreparedAnswer(Prepared):
     verification: str
     length: int
     verdict: tuple[str, str, str] | None
-    tallies: dict[str, Tally]
+    tallies: dict[str, Tally] | None
 
     def kind(self, protocol: str) -> Kind:
         """What it is counted as."""
@@ -243,7 +245,10 @@ class PreparedAnswers:
             digest_name=name_of(made.origin, recipe.key, representation),
             digest=policy.repr_digest,
             changes=-1,  # it may have changed since the answer was planned
-            size=OVERHEAD + 4 * len(made.path) + len(made.body or b""),
+            size=OVERHEAD
+            + _COPIES_OF_FIELDS * sum(len(b"".join(field)) for field in head.fields + same.fields)
+            + 4 * len(made.path)
+            + len(made.body or b""),
         )
 
     def _answer(
@@ -259,7 +264,7 @@ class PreparedAnswers:
         )
         answer.method, answer.path, answer.origin = method, made.path, made.origin
         answer.length = len(answer.body)
-        answer.verification, answer.verdict, answer.tallies = "", None, {}
+        answer.verification, answer.verdict, answer.tallies = "", None, None
         if body is not None and made.verdict is not None:
             verdict = made.verdict
             answer.verification = str(verdict)
