@@ -24,7 +24,7 @@ from proxy.observability.trace_context import parse_traceparent
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
-from proxy.server.digesting import with_digests
+from proxy.server.digesting import has_wish, with_digests
 from proxy.server.hot import REQUEST_ID, client_of, new_request_id
 from proxy.server.hot_answers import HotAnswers
 from proxy.server.prepared import PreparedAnswer
@@ -170,7 +170,9 @@ class PublicDoor:
         kept: list[bytes] | None = None if path is None else []
         try:
             about = (plan, opened, answer.subject)
-            plan, channel = await with_digests(self.site.digester, fields, about, scope, channel)
+            if has_wish(fields):
+                digester = self.site.digester
+                plan, channel = await with_digests(digester, fields, about, scope, channel)
             await send_plan(plan, opened, extra, channel, progress, self.stall_timeout, kept)
             if self.hot is not None and path is not None and kept is not None:
                 self.hot.keep(path, answer, kept)

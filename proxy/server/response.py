@@ -72,18 +72,18 @@ async def send_plan(
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    async with aclosing(_buffers(plan.parts, opened, kept)) as buffers:
+    async with aclosing(_buffers(plan.parts, opened)) as buffers:
         try:
             first = Begun(anext(buffers))
         except StopAsyncIteration:
             raise OriginBroke(f"no byte of a body of {plan.length} came") from None
         if first.done and sender.is_last(first.result):
-            await sender.body(first.result)
+            await sender.body(first.result, kept)
             async for buffer in buffers:  # there is none, but who reads does not know it yet
-                await sender.body(buffer)
+                await sender.body(buffer, kept)
         else:
             async with UntilDisconnect(receive) as watch:
-                await sender.all(first, buffers, watch)
+                await sender.all(first, buffers, watch, kept)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
@@ -111,7 +111,11 @@ class _Sender:
         return self._left <= len(buffer)
 
     async def all(
-        self, first: Begun[bytes], others: AsyncIterator[bytes], watch: UntilDisconnect
+        self,
+        first: Begun[bytes],
+        others: AsyncIterator[bytes],
+        watch: UntilDisconnect,
+        kept: list[bytes] | None,
     ) -> None:
         """Sends what comes, and ends the watch before the last of it."""
         try:
@@ -119,13 +123,16 @@ class _Sender:
             while True:
                 if self.is_last(buffer):
                     watch.end()
-                await self.body(buffer)
+                await self.body(buffer, kept)
                 buffer = await anext(others)
         except StopAsyncIteration:
             pass
 
-    async def body(self, buffer: bytes) -> None:
-        """Sends one buffer, after the head if it is the first; the last one ends the message."""
+    async def body(self, buffer: bytes, kept: list[bytes] | None = None) -> None:
+        """Sends one buffer, after the head if it is the first; the last one ends the message.
+
+        What was sent is put into `kept`.
+        """
         self._left -= len(buffer)
         if self._left < 0:
             raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
@@ -143,49 +150,41 @@ class _Sender:
         progress.waiting_since = 0.0
         progress.sent += len(buffer)
         progress.complete = self._left == 0
-        await self._be_fair(len(buffer))
+        if kept is not None:
+            kept.append(buffer)
+        self._turn += len(buffer)
+        if self._turn >= BYTES_PER_TURN and self._left:
+            self._turn = 0
+            await asyncio.sleep(0)
 
     def _patience(self, length: int) -> float:
         return self._stall_timeout * max(1.0, length / BYTES_PER_STALL)
 
     async def _say(self, buffer: bytes) -> None:
-        if not self._progress.started:
-            await self._head()
-        await self._send(
-            {"type": "http.response.body", "body": buffer, "more_body": self._left > 0}
-        )
-
-    async def _head(self) -> None:
-        progress = self._progress
-        progress.started = True
-        progress.status = self._plan.status
-        progress.first_byte = monotonic()
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": self._plan.status,
-                "headers": [*self._extra, *self._plan.fields],
-            }
-        )
-
-    async def _be_fair(self, length: int) -> None:
-        self._turn += length
-        if self._turn >= BYTES_PER_TURN and self._left:
-            self._turn = 0
-            await asyncio.sleep(0)
+        progress, send = self._progress, self._send
+        if not progress.started:
+            progress.started, progress.status = True, self._plan.status
+            progress.first_byte = monotonic()
+            fields = [*self._extra, *self._plan.fields]
+            await send(
+                {"type": "http.response.start", "status": progress.status, "headers": fields}
+            )
+        await send({"type": "http.response.body", "body": buffer, "more_body": self._left > 0})
 
 
-async def _buffers(
-    parts: tuple[Part, ...], opened: OpenObject | None, kept: list[bytes] | None
-) -> AsyncGenerator[bytes, None]:
+def _buffers(parts: tuple[Part, ...], opened: OpenObject | None) -> AsyncGenerator[bytes, None]:
+    if opened is None:
+        raise OriginBroke("a plan with spans and no object to read them from")
+    if len(parts) == 1 and isinstance(parts[0], Span):
+        return opened.read(parts[0])
+    return _mixed(parts, opened)
+
+
+async def _mixed(parts: tuple[Part, ...], opened: OpenObject) -> AsyncGenerator[bytes, None]:
     for part in parts:
         if isinstance(part, Span):
-            if opened is None:
-                raise OriginBroke("a plan with spans and no object to read them from")
             async with aclosing(opened.read(part)) as buffers:
                 async for buffer in buffers:
-                    if kept is not None:
-                        kept.append(buffer)
                     yield buffer
         else:
             yield part
