@@ -123,7 +123,7 @@ def test_prepared_answer(benchmark: BenchmarkFixture) -> None:
     def answer() -> bytes:
         prepared = answers.find(b"GET", b"/media/poster.jpg", fields)
         assert prepared is not None
-        return write_prepared(prepared, new_request_id())
+        return write_prepared(prepared, new_request_id())[0]
 
     assert benchmark(answer).endswith(bytes(1024))
 

@@ -108,6 +108,7 @@ _SLICED = """
 _FROM_CACHE = """
     proxy_pass {files};
     proxy_http_version 1.1;
+    tcp_nopush off;
     proxy_cache slices;
     proxy_cache_valid 200 1h;
 """

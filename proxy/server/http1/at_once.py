@@ -39,7 +39,11 @@ class AtOnce:
         if prepared is None:
             return None
         request_id = new_request_id()
-        transport.write(write_prepared(prepared, request_id))
+        pieces = write_prepared(prepared, request_id)
+        if pieces[1]:
+            transport.writelines(pieces)
+        else:
+            transport.write(pieces[0])
         return prepared, request_id, begun
 
     def taken(self, given: Given) -> None:

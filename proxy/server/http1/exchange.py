@@ -14,6 +14,7 @@ from typing import Any
 from proxy.errors import HeadgateError
 from proxy.server.http1.heads import (
     BROKEN,
+    COPIED,
     LAST_CHUNK,
     Fields,
     bare_answer,
@@ -26,8 +27,6 @@ from proxy.server.http1.parser import RequestHead
 
 logger = logging.getLogger(__name__)
 
-# A body up to this size is copied behind its head, so that one write takes both.
-_COPIED = 32 * 1024
 _DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -196,7 +195,7 @@ class Exchange:
         if self._chunked:
             head += b"%x\r\n" % size if size else b""
             last = (b"\r\n" if size else b"") + (b"" if more else LAST_CHUNK)
-        if size <= _COPIED:
+        if size <= COPIED:
             connection.transport.write(b"".join((head, body if size else b"", last)))
         else:
             if head:

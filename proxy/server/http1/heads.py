@@ -22,6 +22,8 @@ _NAMES: dict[bytes, bytes] = {}
 _MOST_NAMES = 1024
 _STATUS_LINES: dict[int, bytes] = {}
 
+# A body up to this size is copied behind its head, so that one piece takes both.
+COPIED = 32 * 1024
 BAD_REQUEST, REQUEST_TIMEOUT, BROKEN = 400, 408, 500
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2.1
 LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
@@ -92,13 +94,17 @@ def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool
     return Fields(_checked(lines), length, close, dated)
 
 
-def write_prepared(prepared: Prepared, request_id: bytes) -> bytes:
-    """A whole answer on a connection that goes on: what `write_fields` and a date make of it."""
+def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]:
+    """A whole answer on a connection that goes on, as two pieces of which the second may be empty:
+    what `write_fields` and a date make of its head, and its body."""
     around = prepared.http1
     if around is None:
         around = prepared.http1 = _around_id(prepared)
     before, behind = around
-    return b"".join((before, request_id, behind, date_line(), b"\r\n", prepared.body))
+    body = prepared.body
+    if len(body) > COPIED:
+        return b"".join((before, request_id, behind, date_line(), b"\r\n")), body
+    return b"".join((before, request_id, behind, date_line(), b"\r\n", body)), b""
 
 
 def _around_id(prepared: Prepared) -> tuple[bytes, bytes]:

@@ -97,6 +97,7 @@ def test_a_prepared_answer_is_what_would_be_written(
         request_id = b"%016d" % number
         made = write_fields(((b"x-request-id", request_id), *fields))
         length = b"" if made.length is not None or bodyless else b"content-length: 3\r\n"
-        head, _, rest = write_prepared(prepared, request_id).partition(b"\r\ndate: ")
+        written = b"".join(write_prepared(prepared, request_id))
+        head, _, rest = written.partition(b"\r\ndate: ")
         assert head + b"\r\n" == status_line(200) + made.lines.replace(length, b"") + length
         assert rest.partition(b"\r\n\r\n")[2] == body
