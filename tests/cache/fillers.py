@@ -94,7 +94,7 @@ class _Paced:
         await asyncio.sleep(0)
 
 
-def an_entry(body: bytes, width: int, **more: object) -> Entry:
+def an_entry(body: bytes, width: int, **more: Any) -> Entry:  # noqa: ANN401  # of a head
     """The entry of the object in the origin."""
     representation = StoredObject(body).representation
     return Entry(NAME, replace(Head("store", KEY, width, time(), representation), **more))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import AsyncGenerator, Mapping
 
 import pytest
@@ -324,3 +325,48 @@ async def test_the_memory_that_answers_take_is_shown() -> None:
     [(_, taken)] = door.responses.meters.read()[names.PREPARED_BYTES.name]
     assert isinstance(taken, int)
     assert taken > 10
+
+
+# --- thousands of requests --------------------------------------------------------------------
+
+TARGETS = (
+    *("/a.txt", "/app.js", "/empty", "/site/", "/most", "/missing"),
+    *("/a.txt?v=1", "/a.txt?download"),
+)
+DATES = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:36 GMT", "x")
+CHANCES: tuple[tuple[float, str, tuple[str, ...]], ...] = (
+    (0.3, "accept-encoding", ("gzip", "br, gzip", "identity", "*;q=0")),
+    (0.2, "if-none-match", (TAG, f"W/{TAG}", '"other"', "*", f'"x", {TAG}')),
+    (0.1, "if-modified-since", DATES),
+    (0.1, "range", ("bytes=0-3", "bytes=99-", "bytes=0-0,2-2")),
+    (0.05, "if-match", (TAG, '"other"')),
+    (0.02, "want-repr-digest", ("sha-256=1",)),
+    (0.3, "user-agent", ("a", "b")),
+    (0.05, "x-unknown", ("a",)),
+)  # fmt: skip
+
+
+async def test_server_and_application_say_the_same_thousands_of_times() -> None:
+    chance, given = random.Random(7), 0
+    mounts = [Mount("/", "memory", index="index.html", codings=("gzip",))]
+    door, plain = door_of(mounts=mounts), door_of(mounts=mounts, prepared=0)
+    for _ in range(3000):
+        method, target = chance.choice(("GET", "GET", "GET", "HEAD")), chance.choice(TARGETS)
+        fields = {
+            name: chance.choice(values)
+            for likely, name, values in CHANCES
+            if chance.random() < likely * chance.choice((0, 1))
+        }
+        pairs = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
+        prepared = hot_of(door).hot(method.encode(), target.encode(), pairs)
+        called = await Client(door).request(method, target, fields)
+        expected = await Client(plain).request(method, target, fields)
+        own, others = called["x-request-id"].encode(), expected["x-request-id"].encode()
+        assert called.body.replace(own, b"") == expected.body.replace(others, b"")
+        if own not in called.body:
+            assert shown(called) == shown(expected), (method, target, fields)
+        if prepared is not None:
+            given += 1
+            said = prepared.status, list(prepared.fields), prepared.body, True
+            assert said == shown(called), (method, target, fields)
+    assert given > 500
