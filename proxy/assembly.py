@@ -50,6 +50,7 @@ from proxy.server.app import PublicDoor, make_app
 from proxy.server.crew import ServingPlan
 from proxy.server.delivery import Site
 from proxy.server.digesting import Digester
+from proxy.server.hot import HotPath
 from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
@@ -94,6 +95,7 @@ class Service:
             site,
             stall_timeout=settings.server.stall_timeout,
             responses=self._instruments.responses,
+            prepared=settings.http.prepared,
         )
         self.app = make_app(self.door, self._lifespan)
 
@@ -115,6 +117,11 @@ class Service:
                 await self.aclose()
                 raise fault
         self._instruments.start(self._stores)
+
+    @property
+    def hot(self) -> HotPath | None:
+        """What answers at once, from memory."""
+        return self.door.hot
 
     @property
     def operations(self) -> Mapping[str, Operation]:

@@ -79,10 +79,15 @@ class MethodNotAllowed(RequestFault):
 
 
 class NotFound(RequestFault):
-    """There is no such object. Raised only when the store said so, never for its own troubles."""
+    """There is no such object. Raised only when the store said so, never for its own troubles.
+
+    Attributes:
+        lease: what knows whether there is still nothing, or None; see `proxy.origins.base`.
+    """
 
     status = 404
     said = "There is nothing at this address."
+    lease: object = None
 
 
 class Forbidden(RequestFault):

@@ -129,7 +129,10 @@ def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:
     """The origin that a table of the configuration describes."""
     if isinstance(table, options.DirectoryOrigin):
         return DirectoryOrigin(
-            table.root, follow_symlinks=table.follow_symlinks, show_hidden=table.show_hidden
+            table.root,
+            follow_symlinks=table.follow_symlinks,
+            show_hidden=table.show_hidden,
+            recheck=table.recheck,
         )
     # Imported where it is used: it takes 0.7 s, which a supervisor and a directory do without.
     from proxy.origins.s3 import S3Options, S3Origin  # noqa: PLC0415

@@ -91,6 +91,18 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (Query(f"{_FAILED} / {_ALL}", "5xx"),),
         ),
         Panel(
+            "From memory",
+            "Share of requests that were answered at once, from an answer prepared before.",
+            "percentunit",
+            (Query(f"{_rate('headgate_requests_hot_total')} / {_ALL}", "hot"),),
+        ),
+        Panel(
+            "Prepared answers",
+            "Memory that they take, by instance.",
+            "bytes",
+            (Query(f"sum by (instance) (headgate_prepared_bytes{{{OURS}}})", "{{instance}}"),),
+        ),
+        Panel(
             "Protocols",
             "Ended requests by version of HTTP.",
             "reqps",

@@ -29,6 +29,10 @@ _BODY = """
     <div class="tile"><h2>First byte</h2><p id="ttfb">&ndash;</p><small id="ttfb95"></small></div>
     <div class="tile"><h2>Downloads</h2><p id="active">&ndash;</p><small id="success"></small></div>
   </section>
+  <section id="cache" hidden><h2>Cache <small id="rests"></small></h2>
+    <table><thead><tr><th>hits<th>bytes from it<th>on disk<th>in memory</tr></thead>
+      <tbody><tr><td id="hits">&ndash;<td id="kept">&ndash;<td id="disk">&ndash;<td id="memory">
+      </tr></tbody></table></section>
   <section class="pair">
     <div><h2>Origins</h2><table><tbody id="origins"></tbody></table></div>
     <div><h2>Processes</h2><table><thead><tr><th>process<th class="n">CPU<th class="n">memory
@@ -42,7 +46,8 @@ _BODY = """
     <div class="scroll"><table><tbody id="faults"></tbody></table></div></section>
 </main>
 <footer id="links"><a href="/metrics">metrics</a> <a href="/transfers">transfers</a>
-  <a href="/config">configuration</a> <a href="/debug/profile?seconds=10">profile</a>
+  <a href="/cache">cache</a> <a href="/config">configuration</a>
+  <a href="/debug/profile?seconds=10">profile</a>
   <a href="/debug/tasks">tasks</a> <a href="/debug/stalls">stalls</a>
   <a href="/openapi.json">description</a></footer>
 """

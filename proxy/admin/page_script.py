@@ -90,8 +90,25 @@ function show(now) {
   const d = now.downloads, counted = sum(d) - (d.client_gone || 0) - (d.refused || 0);
   const share = 100 * (d.complete || 0) / counted;
   say("success", counted > 0 ? `${share.toFixed(2)} % succeeded` : "");
+  cache(now.cache);
   lists(now);
   before = now;
+}
+
+function cache(c) {
+  $("cache").hidden = !c.memory_limit;
+  const part = (counts, names) => {
+    const found = names.reduce((a, n) => a + (counts[n] || 0), 0), all = sum(counts);
+    return all > 0 ? `${(100 * found / all).toFixed(1)} %` : "\u2013";
+  };
+  const share = (used, limit) => limit ? `${bytes(used)} of ${bytes(limit)}` : "\u2013";
+  say("hits", part(c.answers, ["hit", "stale hit", "revalidated", "collapsed"]));
+  say("kept", part(c.bytes, ["memory", "disk"]));
+  say("disk", share(c.disk, c.disk_limit));
+  say("memory", share(c.memory, c.memory_limit));
+  const why = Object.keys(c.resting).filter(reason => c.resting[reason]);
+  $("rests").className = "bad";
+  say("rests", why.length ? `the disk is left alone: ${why.join(", ")}` : "");
 }
 
 const marks = [];

@@ -89,6 +89,15 @@ def digest(values: Values) -> dict[str, Any]:
         "origin_bytes": _sum(values, names.ORIGIN_BYTES),
         "origin_errors": _by_label(values, names.ORIGIN_ERRORS, 0),
         "origin_up": _by_label(values, names.ORIGIN_UP, 0),
+        "cache": {
+            "answers": _by_label(values, names.CACHE_ANSWERS, 0),
+            "bytes": _by_label(values, names.CACHE_BYTES, 0),
+            "disk": _sum(values, names.CACHE_DISK_BYTES),
+            "disk_limit": _sum(values, names.CACHE_DISK_LIMIT),
+            "memory": _sum(values, names.CACHE_MEMORY),
+            "memory_limit": _sum(values, names.CACHE_MEMORY_LIMIT),
+            "resting": _by_label(values, names.CACHE_RESTING, 0),
+        },
         "first_byte": {
             "bounds": list(names.FIRST_BYTE_SECONDS.buckets),
             "counts": _counts(values, names.FIRST_BYTE_SECONDS),

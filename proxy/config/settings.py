@@ -217,6 +217,10 @@ class DirectoryOrigin(Table):
     cache: Flag = False
     """True keeps slices of its files in the cache, as for a file system that is far away."""
 
+    recheck: Duration = 1.0
+    """How old an answer that is kept in memory may be without a look at its file. "0s" looks at
+    the file for every request."""
+
 
 Origin = Annotated[S3Origin | DirectoryOrigin, Field(discriminator="type")]
 Coding = Literal["br", "zstd", "gzip"]
@@ -338,6 +342,10 @@ class Http(Table):
 
     listing_page: Annotated[Whole, Field(ge=1, le=1000)] = 1000
     """Most names on one page of a listing."""
+
+    prepared: Annotated[Size, Field(ge=0, le=1024 * 1024 * KIB)] = 16 * 1024 * KIB
+    """Memory of each worker for answers of up to 64 KiB that are given again as they are, while
+    their origin lets them; 0 keeps none."""
 
 
 class Log(Table):

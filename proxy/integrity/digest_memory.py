@@ -40,11 +40,15 @@ class DigestMemory:
     """A bounded memory of digests; what was used last stays longest.
 
     `most` is how many versions are remembered. Not for several threads at once.
+
+    Attributes:
+        changes: grows whenever something else is remembered than before.
     """
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most
         self._digests: OrderedDict[bytes, Known] = OrderedDict()
+        self.changes = 0
 
     def __len__(self) -> int:
         return len(self._digests)
@@ -63,6 +67,7 @@ class DigestMemory:
         Two digests of one version mean that one of the two bodies was corrupt, and not which one:
         then nothing is known of it any more.
         """
+        self.changes += 1
         before = self._digests.pop(name, NOTHING_KNOWN)
         if before.get(algorithm, digest) != digest:
             return False

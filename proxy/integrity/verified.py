@@ -21,7 +21,7 @@ from proxy.integrity.choice import choose
 from proxy.integrity.parts import PartSizes
 from proxy.integrity.rolling import Rolling
 from proxy.integrity.verdict import Verdict, together
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.origins.base import WHOLE, Lease, Lister, OpenObject, Origin, Page, Want, lease_of
 from proxy.origins.lending import Lending, Piece, can_lend
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Checksum, Representation, Span
@@ -145,6 +145,13 @@ class VerifiedObject:
         if self._unfinished:
             return Verdict("unverified", reason=reasons.NOT_ALL_READ)
         return self._verdict or Verdict("unverified", reason=reasons.NOT_READ)
+
+    @property
+    def lease(self) -> Lease | None:
+        """That of the object below, unless it was not verified and has to be, or is damaged."""
+        state = self.verdict.state
+        may = state == "verified" or (state == "unverified" and self._how.policy != "require")
+        return lease_of(self._opened) if may else None
 
     async def check_head(self) -> None:
         """Judges what can be judged before a read; raises as `Verified.open` does."""

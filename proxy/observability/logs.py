@@ -1,7 +1,7 @@
 """Where log lines go: one line each on standard error, JSON or readable.
 
-Lines are written by a thread behind a bounded queue. A sink that blocks (a full pipe, a slow
-disk) costs lines, which are counted, and never holds the event loop.
+Lines are written by a thread behind a bounded queue, many at once where many come. A sink that
+blocks (a full pipe, a slow disk) costs lines, which are counted, and never holds the event loop.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
-from typing import Literal, TextIO
+from typing import Literal, NamedTuple, TextIO
 
-from proxy.observability.access_log import AccessRecord, as_json, as_text
+from proxy.observability.access_log import (
+    AccessRecord,
+    as_json_members,
+    as_text,
+    shortcut,
+)
 from proxy.observability.masking import masked
 
 # About 4 MiB of records; at 10,000 lines a second, the sink may hang for a second.
@@ -27,6 +32,11 @@ QUEUE_LENGTH = 10_000
 
 # Seconds for what is queued to be written when the process ends.
 _LAST_WORDS = 2.0
+# Lines that are written in one go: their making holds the interpreter for half a millisecond.
+_AT_ONCE = 64
+# Seconds that the thread sleeps when it has written all there is. What comes meanwhile wakes
+# nobody: a thread that is woken for each line costs several times what the line does.
+_PAUSE = 0.01
 
 LogFormat = Literal["auto", "json", "text"]
 
@@ -51,7 +61,7 @@ def logging_to_standard_error(
     """
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     form_of = TextFormatter() if is_text else JSONFormatter()
-    records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_LENGTH)
+    lines: Lines = queue.SimpleQueue()
     root, access_log = logging.getLogger(), logging.getLogger("headgate.access")
     ours = [logging.getLogger(name) for name in _OURS]
     before = [(one, one.level) for one in (root, access_log, *ours)]
@@ -59,43 +69,61 @@ def logging_to_standard_error(
     root.setLevel(logging.WARNING)
     for one in ours:
         one.setLevel(level.upper())
-    handler = DroppingHandler(records)
+    handler = DroppingHandler(lines, QUEUE_LENGTH)
     root.addHandler(handler)
     access_log.setLevel(logging.INFO if access else logging.CRITICAL)
     writer = threading.Thread(
-        target=_write, args=(records, form_of, Descriptor(sys.stderr)), name="log", daemon=True
+        target=_write, args=(lines, form_of, Descriptor(sys.stderr)), name="log", daemon=True
     )
     writer.start()
+    shortcut.take = handler.take_access
     try:
         yield handler
     finally:
+        shortcut.take = None
         root.removeHandler(handler)
         for one, level_before in before:
             one.setLevel(level_before)
-        _finish(records, writer)
+        lines.put(None)
+        writer.join(_LAST_WORDS)  # one that hangs ends with the process, as a daemon
 
 
-def _write(
-    records: queue.Queue[logging.LogRecord | None], form: logging.Formatter, sink: Descriptor
-) -> None:
+def _write(lines: Lines, form: TextFormatter | JSONFormatter, sink: Descriptor) -> None:
     """The writing thread, until it gets None.
 
     It uses no handler: the lock of one would be held while it hangs, and `logging` waits for the
     locks of all handlers when the process ends.
     """
-    while (record := records.get()) is not None:
+    goes_on = True
+    while goes_on:
+        some, goes_on = _some(lines)
+        written: list[str] = []
+        for line in some:
+            try:
+                written.append(
+                    form.format_access(line) if isinstance(line, AccessLine) else form.format(line)
+                )
+            except Exception as error:  # noqa: BLE001  # a line that can't be made costs no other
+                written.append(f"a log line could not be written: {type(error).__name__}")
         try:
-            sink.write(f"{form.format(record)}\n")
-        except Exception as error:  # noqa: BLE001  # a line that can't be written costs no other
+            if written:
+                sink.write("\n".join([*written, ""]))
+        except Exception as error:  # noqa: BLE001  # nor one that can't be written
             sink.complain(error)
+        if goes_on and lines.empty():
+            time.sleep(_PAUSE)
 
 
-def _finish(records: queue.Queue[logging.LogRecord | None], writer: threading.Thread) -> None:
-    try:
-        records.put(None, timeout=_LAST_WORDS)
-        writer.join(_LAST_WORDS)
-    except queue.Full:
-        pass  # it hangs, and as a daemon it ends with the process
+def _some(lines: Lines) -> tuple[list[Line], bool]:
+    """Waits for a line and takes those behind it; with whether more may come."""
+    some: list[Line] = []
+    line = lines.get()
+    while line is not None:
+        some.append(line)
+        if len(some) == _AT_ONCE or lines.empty():
+            return some, True
+        line = lines.get()
+    return some, False
 
 
 class Descriptor:
@@ -129,9 +157,9 @@ class Descriptor:
 class DroppingHandler(QueueHandler):
     """Hands records to the writing thread; when the queue is full it counts what it drops."""
 
-    def __init__(self, records: queue.Queue[logging.LogRecord | None]) -> None:
-        super().__init__(records)
-        self._records = records
+    def __init__(self, lines: Lines, most: int) -> None:
+        super().__init__(lines)
+        self._lines, self._most = lines, most
         self.dropped = 0
         self.dropped_total = 0
 
@@ -141,18 +169,35 @@ class DroppingHandler(QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Puts a record, or drops it; the next one that fits says how many are missing."""
-        try:
-            if self.dropped:
-                said = f"{self.dropped} log lines were dropped: the log can't be written"
-                self._records.put_nowait(
-                    logging.LogRecord("headgate", logging.WARNING, "", 0, said, None, None)
-                )
-                self.dropped = 0
-            self._records.put_nowait(record)
-        except queue.Full:
+        self._put(record)
+
+    def take_access(self, record: AccessRecord) -> None:
+        """Puts the line of a response that ended well, likewise."""
+        self._put(AccessLine(record, time.time()))
+
+    def _put(self, line: Line) -> None:
+        left = self._most - self._lines.qsize()
+        if self.dropped and left > 0:
+            said = f"{self.dropped} log lines were dropped: the log can't be written"
+            self._lines.put(logging.LogRecord("headgate", logging.WARNING, "", 0, said, None, None))
+            self.dropped = 0
+            left -= 1
+        if left > 0:
+            self._lines.put(line)
+        else:
             self.dropped += 1
             self.dropped_total += 1
 
+
+class AccessLine(NamedTuple):
+    """A line of the access log, and when it was written (seconds since 1970)."""
+
+    record: AccessRecord
+    created: float
+
+
+Line = logging.LogRecord | AccessLine
+Lines = queue.SimpleQueue[Line | None]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -165,26 +210,43 @@ def _printable(text: str) -> str:
 class JSONFormatter(logging.Formatter):
     """One JSON object in ASCII, its time in UTC: no text in it can break the line."""
 
-    converter = staticmethod(time.gmtime)
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._shown = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        members: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z",
-            "level": record.levelname.lower(),
-        }
+        time_and_level = self._beginning(record.created, record.levelname.lower())
         access = getattr(record, "access", None)
         if isinstance(access, AccessRecord):
-            members |= as_json(access)
-        else:
-            members["message"] = masked(record.getMessage())
+            return f"{{{time_and_level}, {as_json_members(access)}}}"
+        members = {"message": masked(record.getMessage())}
         if record.exc_info:
             members["traceback"] = masked(self.formatException(record.exc_info))
-        return json.dumps(members)
+        return f"{{{time_and_level}, {json.dumps(members)[1:]}"
+
+    def format_access(self, line: AccessLine) -> str:
+        """That of a response that ended well."""
+        beginning = self._beginning(line.created, "info")
+        return f"{{{beginning}, {as_json_members(line.record)}}}"
+
+    def _beginning(self, created: float, level: str) -> str:
+        second = int(created)
+        if second != self._second:
+            self._second = second
+            self._shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        thousandths = int((created - second) * 1000)
+        return f'"time": "{self._shown}.{thousandths:03}Z", "level": "{level}"'
 
 
 class TextFormatter(logging.Formatter):
     """A readable line; tracebacks follow it."""
+
+    def format_access(self, line: AccessLine) -> str:
+        """That of a response that ended well."""
+        record = logging.LogRecord("headgate.access", logging.INFO, "", 0, "", None, None)
+        record.created, record.access = line.created, line.record
+        return self.format(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""

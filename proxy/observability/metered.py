@@ -23,7 +23,17 @@ from proxy.errors import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
+from proxy.origins.base import (
+    WHOLE,
+    Lease,
+    Lister,
+    OpenObject,
+    Origin,
+    Page,
+    Parted,
+    Want,
+    lease_of,
+)
 from proxy.origins.lending import Fetch, Lending, Piece, Stretch, can_lend
 from proxy.semantics.representation import Representation, Span
 
@@ -117,6 +127,11 @@ class MeteredObject:
             self.part_sizes = self._part_sizes
         if can_lend(opened):
             self.lend = self._lend
+
+    @property
+    def lease(self) -> Lease | None:
+        """As the object below."""
+        return lease_of(self._opened)
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""

@@ -89,6 +89,16 @@ REQUESTS: Final = Metric(
     "Requests that have ended, however they did.",
     (Label("method", METHODS), _STATUS, Label("protocol", PROTOCOLS)),
 )
+REQUESTS_HOT: Final = Metric(
+    "headgate_requests_hot_total",
+    "counter",
+    "Those of them that were answered at once, from an answer that was prepared before.",
+)
+PREPARED_BYTES: Final = Metric(
+    "headgate_prepared_bytes",
+    "gauge",
+    "Memory that prepared answers take, as they are counted against http.prepared.",
+)
 REQUEST_SECONDS: Final = Metric(
     "headgate_request_duration_seconds",
     "histogram",

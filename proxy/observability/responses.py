@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord, as_json
+from proxy.observability.hot_tally import HotTallies
 from proxy.observability.meters import Meters
 
 # Faults that are remembered for the status page.
@@ -44,12 +45,18 @@ class Transfer:
 
 
 class Responses:
-    """Follows the responses of a process. Each `begin` has its `end`."""
+    """Follows the responses of a process. Each `begin` has its `end`.
+
+    Attributes:
+        meters: where they are counted.
+        hot: counts those that are over at once.
+    """
 
     def __init__(self, meters: Meters) -> None:
-        self._meters = meters
+        self.meters = meters
         self._running: set[Transfer] = set()
         self._sent = 0
+        self.hot = HotTallies(meters)
         self.recent_faults: deque[dict[str, Any]] = deque(maxlen=RECENT_FAULTS)
         self.listeners: list[Callable[[AccessRecord], None]] = []
         """Called with each record when its response has ended; they must be quick."""
@@ -68,8 +75,20 @@ class Responses:
         """Counts a response that has ended; its record is complete."""
         self._running.discard(transfer)
         record = transfer.record
+        self.count(record)
+        if record.outcome == "fault":
+            self.recent_faults.append({"time": round(time(), 3), **as_json(record)})
+        self.tell(record)
+
+    def tell(self, record: AccessRecord) -> None:
+        """Tells those who look at responses as they end."""
+        for tell in self.listeners:
+            tell(record)
+
+    def count(self, record: AccessRecord) -> None:
+        """Counts a response that was not followed, or is no more."""
         self._sent += record.sent
-        meters, status = self._meters, names.status_class(record.status)
+        meters, status = self.meters, names.status_class(record.status)
         method = record.method if record.method in names.METHODS else names.OTHER
         protocol = record.protocol if record.protocol in names.PROTOCOLS else names.OTHER
         meters.add(names.REQUESTS, 1, method, status, protocol)
@@ -83,18 +102,14 @@ class Responses:
             word = record.cache.partition(" (")[0]
             result = word if word in names.CACHE_RESULTS else names.OTHER
             meters.add(names.CACHE_ANSWERS, 1, result)
-        if record.outcome == "fault":
-            self.recent_faults.append({"time": round(time(), 3), **as_json(record)})
-        for tell in self.listeners:
-            tell(record)
 
     def _fill_in(self) -> None:
         running = self._running
-        self._meters.put(names.IN_FLIGHT, len(running))
+        self.meters.put(names.IN_FLIGHT, len(running))
         active = sum(1 for one in running if one.record.length and one.sending.started)
-        self._meters.put(names.DOWNLOADS_ACTIVE, active)
+        self.meters.put(names.DOWNLOADS_ACTIVE, active)
         in_flight = sum(one.sending.sent for one in running)
-        self._meters.put(names.SENT_BYTES, self._sent + in_flight)
+        self.meters.put(names.SENT_BYTES, self._sent + self.hot.sent + in_flight)
 
     def mark(self) -> None:
         """Takes the rates; to be called every few seconds."""

@@ -118,6 +118,24 @@ class Parted(Protocol):
         ...
 
 
+class Lease(Protocol):
+    """For how long an answer that was made from what an origin said may be given again."""
+
+    def holds(self) -> bool:
+        """Whether it may now, without asking the origin. Takes no more than microseconds."""
+        ...
+
+
+def lease_of(told: object) -> Lease | None:
+    """The lease that an open object, or a `NotFound`, has as its attribute `lease`, if any.
+
+    An origin may offer one, and layers pass it on. That of an object is asked for when its bytes
+    were read; that of a `NotFound` holds while there is still nothing.
+    """
+    lease: Lease | None = getattr(told, "lease", None)
+    return lease
+
+
 class Origin(Protocol):
     """A store of objects."""
 

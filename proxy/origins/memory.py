@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from proxy.errors import NotFound, ObjectChanged
-from proxy.origins.base import WHOLE, Entry, Page, Want
+from proxy.origins.base import WHOLE, Entry, Lease, Page, Want
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation, Span
 
@@ -105,6 +105,13 @@ def _order(name: str) -> bytes:
     return name.encode(errors="surrogatepass")
 
 
+class _Version:
+    """A lease on a version."""
+
+    def __init__(self, opened: MemoryObject) -> None:
+        self.holds = opened.is_current
+
+
 class MemoryObject:
     """One version of one object, as it was when it was opened."""
 
@@ -121,9 +128,14 @@ class MemoryObject:
         """What is known of this version."""
         return self._stored.representation
 
+    @property
+    def lease(self) -> Lease:
+        """Holds while this version is stored."""
+        return _Version(self)
+
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """The span's bytes; raises `ObjectChanged` if the object is another one by now."""
-        if not self._is_current():
+        if not self.is_current():
             raise ObjectChanged(f"{self._key!r} was replaced or removed")
         for start in range(span.start, span.stop, self._buffer_size):
             await asyncio.sleep(0)
@@ -132,7 +144,7 @@ class MemoryObject:
     async def aclose(self) -> None:
         """Nothing to give back."""
 
-    def _is_current(self) -> bool:
+    def is_current(self) -> bool:
         """Whether the same version is still stored; equal tags are one version, as for If-Match."""
         now = self._origin.current(self._key)
         if now is None or now is self._stored:

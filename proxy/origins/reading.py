@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from proxy.errors import Fault, ObjectChanged, OriginBroke
+from proxy.origins.base import Lease
 from proxy.origins.lending import Piece, Stretch
 from proxy.origins.resident import NO_WAIT, bring, leave_to_threads, page_cache
 from proxy.origins.threads import Descriptor, Threads
@@ -60,21 +61,24 @@ class HotReader:
 
 
 class OpenFile:
-    """One file, held open. An `OpenObject`: who opened it calls `aclose`."""
+    """One file, held open. An `OpenObject`: who opened it calls `aclose`.
+
+    `lease` outlives it: for how long an answer made from the file may be given again.
+    """
 
     def __init__(
         self,
         descriptor: Descriptor,
         representation: Representation,
         known: os.stat_result,
-        hot: HotReader,
-        threads: Threads,
+        by: tuple[HotReader, Threads],
+        lease: Lease | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._representation = representation
         self._known = known
-        self._hot = hot
-        self._threads = threads
+        self._hot, self._threads = by
+        self.lease = lease
         self._can_tell = bool(NO_WAIT)
         self._was_cold = False
         # What is lent is not copied: until the client has it, it is whatever the file is then.

@@ -18,7 +18,17 @@ from time import monotonic
 from typing import Literal, TypeVar, cast
 
 from proxy.errors import Fault, OriginBroke, OriginFault
-from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
+from proxy.origins.base import (
+    WHOLE,
+    Lease,
+    Lister,
+    OpenObject,
+    Origin,
+    Page,
+    Parted,
+    Want,
+    lease_of,
+)
 from proxy.origins.retrying import (
     GiveUp,
     RetryBudget,
@@ -114,6 +124,11 @@ class ResumingObject:
     def representation(self) -> Representation:
         """What the origin below says."""
         return self._opened.representation
+
+    @property
+    def lease(self) -> Lease | None:
+        """As the object below."""
+        return lease_of(self._opened)
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """The span's bytes, each once and in order; see `OpenObject.read`.

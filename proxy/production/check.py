@@ -12,6 +12,7 @@ from typing import TextIO
 
 from proxy.config import Loaded, Settings
 from proxy.config.settings import S3Origin
+from proxy.production.cache import check_cache
 from proxy.production.exposure import check_exposure
 from proxy.production.files import check_certificate_now, check_private
 from proxy.production.findings import Finding, error, lines, ok
@@ -51,6 +52,8 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from check_exposure(settings)
     written = [directory for directory in _WRITTEN if directory.is_dir()]
     yield from check_machine(_origin_connections(settings), written)
+    if settings.cache is not None:
+        yield from check_cache(settings.cache, _origin_connections(settings))
     for name, table in settings.origins.items():
         yield from check_origin(name, table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
+from functools import lru_cache
 from math import floor
 from time import gmtime
 
@@ -54,6 +55,7 @@ def _seconds(parts: dict[str, str], this_year: int) -> int | None:
     return seconds if same_day else None  # 31 February is no date
 
 
+@lru_cache(1024)
 def format_http_date(seconds: float) -> str:
     """The IMF-fixdate for seconds since the epoch; fractions are cut off, never rounded up."""
     moment = gmtime(floor(seconds))

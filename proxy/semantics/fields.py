@@ -8,6 +8,7 @@ no single-byte form. Fields are pairs of lower-case name and value, both bytes, 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 Field = tuple[bytes, bytes]
 
@@ -22,6 +23,12 @@ def safe_value(value: str | None) -> bytes | None:
     """The value as bytes, stripped of outer white space; None if it is absent, empty or unsafe."""
     if not value or len(value) > MAX_VALUE_LENGTH:
         return None
+    return _safe(value)
+
+
+# The same few are asked for again and again; the longest of so many are two megabytes.
+@lru_cache(512)
+def _safe(value: str) -> bytes | None:
     try:
         encoded = value.encode("latin-1")
     except UnicodeEncodeError:

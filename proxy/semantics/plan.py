@@ -72,7 +72,10 @@ class Plan:
 
 def length_of(parts: tuple[Part, ...]) -> int:
     """How many bytes the parts make."""
-    return sum(part.length if isinstance(part, Span) else len(part) for part in parts)
+    length = 0
+    for part in parts:
+        length += len(part) if isinstance(part, bytes) else part.stop - part.start
+    return length
 
 
 def make_plan(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -28,7 +27,10 @@ from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Span
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
-from proxy.server.digesting import with_digests
+from proxy.server.digesting import has_wish, with_digests
+from proxy.server.hot import REQUEST_ID, client_of, new_request_id
+from proxy.server.hot_answers import HotAnswers
+from proxy.server.prepared import PreparedAnswer
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
 from proxy.server.zero_copy import takes_files
@@ -46,14 +48,26 @@ class PublicDoor:
         stall_timeout: seconds after which a client that takes nothing is given up.
         in_flight: how many requests are being answered now.
         responses: follows and counts them.
+        hot: what is answered at once, by a server that asks for it or by `__call__`; None: nothing.
+
+    Args:
+        prepared: bytes that prepared answers may take.
     """
 
     def __init__(
-        self, site: Site, *, stall_timeout: float, responses: Responses | None = None
+        self,
+        site: Site,
+        *,
+        stall_timeout: float,
+        responses: Responses | None = None,
+        prepared: int = 0,
     ) -> None:
         self.site = site
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
+        self.hot: HotAnswers | None = None
+        if prepared:
+            self.hot = HotAnswers(site, self.responses, prepared, stall_timeout)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +85,8 @@ class PublicDoor:
         # Not the event loop's time: uvloop's has whole milliseconds.
         begun, progress = monotonic(), Progress()
         record = AccessRecord(
-            request_id=secrets.token_hex(8),
-            client=(scope.get("client") or ("unix",))[0],
+            request_id=new_request_id().decode("ascii"),
+            client=client_of(scope.get("client")),
             protocol=scope["http_version"],
             method=scope["method"],
             target=raw_path_of(scope),
@@ -94,11 +108,15 @@ class PublicDoor:
         """Sends an answer. A fault before its head is sent is answered; a later one is raised."""
         request: Request | None = None
         try:
-            request = read_request(scope, record.request_id, max_target=self.site.max_target)
-            trace = parse_traceparent(request.fields.get("traceparent"))
-            if trace is not None:
-                record.trace_id, record.parent_id = trace
-            await self._deliver(request, scope, channel, record, progress)
+            prepared = self.hot.of(scope) if self.hot is not None else None
+            if prepared is not None:
+                await self._send_prepared(prepared, channel, record, progress)
+            else:
+                request = read_request(scope, record.request_id, max_target=self.site.max_target)
+                trace = parse_traceparent(request.fields.get("traceparent"))
+                if trace is not None:
+                    record.trace_id, record.parent_id = trace
+                await self._deliver(request, scope, channel, record, progress)
             record.outcome = "complete"
         except ClientGone as gone:
             record.outcome, record.detail = "client gone", str(gone)
@@ -112,6 +130,19 @@ class PublicDoor:
                 raise
             await self._send_fault(request, fault, scope, channel, record, progress)
 
+    async def _send_prepared(
+        self,
+        prepared: PreparedAnswer,
+        channel: tuple[Receive, Send],
+        record: AccessRecord,
+        progress: Progress,
+    ) -> None:
+        assert self.hot is not None  # noqa: S101  # it gave the answer
+        self.hot.tell(prepared, record)
+        plan = Plan(prepared.status, prepared.fields, (prepared.body,) if prepared.body else ())
+        extra = (_request_id(record),)
+        await send_plan(plan, None, extra, channel, progress, self.stall_timeout)
+
     async def _deliver(
         self,
         request: Request,
@@ -121,8 +152,7 @@ class PublicDoor:
         progress: Progress,
     ) -> None:
         """Sends the answer. An object that was replaced before a byte of it was sent is opened
-        anew,
-        once: what is kept of objects can be older than the store."""
+        anew, once: what is kept of objects can be older than the store."""
         for last in (False, True):
             try:
                 answer = await deliver(self.site, request)
@@ -158,15 +188,20 @@ class PublicDoor:
         if opened is not None:
             record.length = plan.length
         fields = request.fields if request is not None else {}
+        path = self.hot.path_to_keep(answer, scope) if self.hot is not None else None
+        kept: list[bytes] | None = None if path is None else []
         try:
-            extra = (
-                (b"x-request-id", record.request_id.encode("ascii")),
-                *await self._about_cache(plan, opened, record),
-            )
-            about = (plan, opened, answer.subject)
-            plan, by = await with_digests(self.site.digester, fields, about, scope, channel)
-            lends = by is channel and takes_files(scope)  # what is hashed has to be read
-            await send_plan(plan, opened, extra, by, progress, self.stall_timeout, lends=lends)
+            extra = (_request_id(record), *await self._about_cache(plan, opened, record))
+            about, by = (plan, opened, answer.subject), channel
+            if has_wish(fields):
+                digester = self.site.digester
+                plan, by = await with_digests(digester, fields, about, scope, channel)
+            # What is hashed or kept has to be read.
+            lends = by is channel and kept is None and takes_files(scope)
+            patience = self.stall_timeout
+            await send_plan(plan, opened, extra, by, progress, patience, kept=kept, lends=lends)
+            if self.hot is not None and path is not None and kept is not None:
+                self.hot.keep(path, answer, kept)
         finally:
             if opened is not None:
                 # Of an object that failed, then of its error page: the first says what was wrong.
@@ -204,6 +239,16 @@ class PublicDoor:
         return Fault()
 
 
+def _request_id(record: AccessRecord) -> Field:
+    return REQUEST_ID, record.request_id.encode("ascii")
+
+
 def make_app(door: PublicDoor, lifespan: Lifespan) -> ASGIApp:
     """The whole public application: Starlette's router for the lifespan, the door for the rest."""
-    return Router(default=door, lifespan=lifespan, redirect_slashes=False)
+    router = Router(default=door, lifespan=lifespan, redirect_slashes=False)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # There are no routes: the way through the router would be all there is of it.
+        await (router if scope["type"] == "lifespan" else door)(scope, receive, send)
+
+    return app

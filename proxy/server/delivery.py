@@ -9,30 +9,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
-from proxy.integrity.verdict import Verdict, verdict_of
-from proxy.origins.base import NO_BODY, USUAL_TERMS, WHOLE, Lister, OpenObject, Origin, Want
-from proxy.origins.lending import Lending, can_lend
-from proxy.origins.media_types import media_type_of
+from proxy.origins.base import (
+    NO_BODY,
+    USUAL_TERMS,
+    WHOLE,
+    Lease,
+    Lister,
+    OpenObject,
+    Origin,
+    Want,
+)
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
 from proxy.pages.style import CONTENT_SECURITY_POLICY
-from proxy.semantics.accept import acceptable_codings
 from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
 from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms, read_demands
 from proxy.semantics.keys import encode_path, key_below
 from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
 from proxy.semantics.ranges import parse_ranges
+from proxy.semantics.representation import Representation
 from proxy.semantics.routing import Mount, Rule, Treatment, find_mount, treatment_of
 from proxy.server.digesting import NO_SUBJECT, Digester, Subject
+from proxy.server.negotiation import open_negotiated
 from proxy.server.request import Request
 
 ALLOWED_METHODS = ("GET", "HEAD", "OPTIONS")
-SUFFIX_OF_CODING = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 _ALLOW: Field = (b"allow", ", ".join(ALLOWED_METHODS).encode())
 
 
@@ -58,16 +63,35 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that an answer with an object depends on, but for the request's preconditions and range.
+
+    Attributes:
+        key: what was opened.
+        codings: those the mount looks for; `accepted`, those of them the client takes.
+        absent: leases of the siblings that were not there; None in place of one that has none.
+    """
+
+    key: str
+    representation: Representation
+    policy: Policy
+    codings: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    absent: tuple[Lease | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A plan, and the object its spans are read from. Whoever has it closes the object.
 
-    `subject` is that object for `proxy.server.digesting`.
+    `subject` is that object for `proxy.server.digesting`, `recipe` for `proxy.server.prepared`.
     """
 
     plan: Plan
     object: OpenObject | None = None
     origin: str = ""
     subject: Subject = NO_SUBJECT
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +134,11 @@ def _locate(site: Site, path: str) -> _Place:
 
 
 async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
-    opened, key = await _open_negotiated(place, request.fields, _want(site, request, place))
+    want = _want(site, request, place)
+    negotiated = await open_negotiated(
+        place.origin, place.key, place.mount.codings, request.fields, want
+    )
+    opened, key = negotiated.opened, negotiated.key
     try:
         fields, representation = request.fields, opened.representation
         subject = site.digester.subject(place.mount.origin, key, representation, fields)
@@ -119,7 +147,9 @@ async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer
     except BaseException:
         await opened.aclose()
         raise
-    return Answer(_with_problem(plan, request), opened, place.mount.origin, subject)
+    accepted, absent = negotiated.accepted, negotiated.absent
+    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent)
+    return Answer(_with_problem(plan, request), opened, place.mount.origin, subject, recipe)
 
 
 def _want(site: Site, request: Request, place: _Place) -> Want:
@@ -168,59 +198,6 @@ def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_S
     )
 
 
-class _Coded:
-    """An object that is another one's content in a coding: its bytes, under the other's type."""
-
-    __slots__ = (
-        "_sibling",
-        "aclose",
-        "cache_report",
-        "lend",
-        "read",
-        "representation",
-        "standing",
-    )
-
-    def __init__(self, sibling: OpenObject, key: str, coding: str) -> None:
-        self._sibling = sibling
-        self.read = sibling.read
-        self.aclose = sibling.aclose
-        self.cache_report = getattr(sibling, "cache_report", None)
-        self.standing = getattr(sibling, "standing", None)
-        if can_lend(sibling):
-            self.lend = cast("Lending", sibling).lend
-        stored = sibling.representation
-        self.representation = replace(
-            stored,
-            content_encoding=coding,
-            media_type=media_type_of(key) or stored.media_type,
-        )
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """What the sibling says of the bytes that were read."""
-        return verdict_of(self._sibling)
-
-
-async def _open_negotiated(
-    place: _Place, fields: Mapping[str, str], want: Want
-) -> tuple[OpenObject, str]:
-    """The best sibling the client accepts, or else the object itself (RFC 9110 §12.5.3).
-
-    Beside it the key of what was opened.
-    """
-    if place.mount.codings:
-        accepted = acceptable_codings(fields.get("accept-encoding"), place.mount.codings).accepted
-        for coding in accepted:
-            key = place.key + SUFFIX_OF_CODING[coding]
-            try:
-                sibling = await place.origin.open(key, want)
-            except NotFound:
-                continue
-            return _Coded(sibling, place.key, coding), key
-    return await place.origin.open(place.key, want), place.key
-
-
 # --- what stands in for an object ---------------------------------------------------------------
 
 
@@ -246,7 +223,8 @@ async def _deliver_instead(site: Site, request: Request, place: _Place) -> Answe
     if fallback is None or fallback == request.path:
         raise NotFound(f"no {place.key!r} in {place.mount.origin}")
     there = _locate(site, fallback)
-    return await _deliver_object(site, request, replace(there, treatment=place.treatment))
+    answer = await _deliver_object(site, request, replace(there, treatment=place.treatment))
+    return replace(answer, recipe=None)  # it depends on what is not there, too
 
 
 def _redirect_into(folder: str) -> Answer:

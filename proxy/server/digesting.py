@@ -1,6 +1,6 @@
 """Fulfils a client's wishes for digests of what it is sent (RFC 9530).
 
-Without a wish nothing here costs more than two look-ups. With one, a small body is read before its
+Without a wish (`has_wish`) there is nothing to do. With one, a small body is read before its
 head is sent, so that the head can say its digest. A large one is hashed while it passes: on
 HTTP/2 the digest follows as a trailer, on HTTP/1.1 it comes too late for this message, but what
 was hashed whole is remembered for the next.
@@ -81,7 +81,7 @@ class Digester:
         a strong validator nothing is: it may have changed since it was asked for.
         """
         told = known_to_store(representation)
-        if not (told or self.memory or _has_wish(fields)):
+        if not (told or self.memory or has_wish(fields)):
             return NO_SUBJECT
         name = name_of(origin, key, representation)
         if name is None:
@@ -142,8 +142,6 @@ async def with_digests(
     Raises what a read of the object raises, and `ClientGone`, before any byte is sent.
     """
     plan, opened, subject = answer
-    if not _has_wish(fields):
-        return plan, channel
     # Neither has content, and what a 304 says of it a cache would take for the stored body's.
     if plan.status in (204, 304):
         return plan, channel
@@ -199,7 +197,8 @@ def _wish(fields: Mapping[str, str], plan: Plan, subject: Subject) -> _Wish:
     )
 
 
-def _has_wish(fields: Mapping[str, str]) -> bool:
+def has_wish(fields: Mapping[str, str]) -> bool:
+    """Whether a client wants to know a digest."""
     return "want-content-digest" in fields or "want-repr-digest" in fields
 
 

@@ -8,7 +8,7 @@ which must end the connection or the stream visibly short of its Content-Length.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +21,7 @@ from proxy.origins.lending import Piece, Stretch
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
+from proxy.server.begun import Begun
 from proxy.server.disconnect import UntilDisconnect
 from proxy.server.zero_copy import BYTES_OF_PROGRESS, message_of, pieces_of
 
@@ -59,6 +60,7 @@ async def send_plan(
     progress: Progress,
     stall_timeout: float,
     *,
+    kept: list[bytes] | None = None,
     lends: bool = False,
 ) -> None:
     """Sends the whole plan, or raises `ClientGone` or an `OriginFault`; `progress` says how far.
@@ -70,6 +72,8 @@ async def send_plan(
         channel: ASGI's receive and send.
         progress: filled in as it goes.
         stall_timeout: seconds in which a client must take 64 KiB, or it is given up.
+        kept: gets every buffer of a body that is read, unless it is None. What is kept must not be
+            lent.
         lends: whether files may be lent to the server (`proxy.server.zero_copy`).
     """
     receive, send = channel
@@ -77,12 +81,19 @@ async def send_plan(
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    pieces = _pieces(plan.parts, opened, lends=lends and len(plan.parts) == 1)
-    async with UntilDisconnect(receive) as watch, aclosing(pieces):
-        async for piece in pieces:
-            if sender.is_last(piece):
-                watch.end()
-            await sender.body(piece)
+    pieces = _pieces(plan.parts, opened, lends=lends)
+    async with aclosing(pieces):
+        try:
+            first = Begun(anext(pieces))
+        except StopAsyncIteration:
+            raise OriginBroke(f"no byte of a body of {plan.length} came") from None
+        if first.done and sender.is_last(first.result):
+            await sender.body(first.result, kept)
+            async for piece in pieces:  # there is none, but who reads does not know it yet
+                await sender.body(piece, kept)
+        else:
+            async with UntilDisconnect(receive) as watch:
+                await sender.all(first, pieces, watch, kept)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
@@ -114,22 +125,43 @@ class _Sender:
         """Whether nothing is left to send after this piece."""
         return self._left <= len(piece)
 
-    async def body(self, piece: Piece) -> None:
-        """Sends one piece, after the head if it is the first; the last one ends the message."""
+    async def all(
+        self,
+        first: Begun[Piece],
+        others: AsyncIterator[Piece],
+        watch: UntilDisconnect,
+        kept: list[bytes] | None,
+    ) -> None:
+        """Sends what comes, and ends the watch before the last of it."""
+        try:
+            piece = first.result if first.done else await first
+            while True:
+                if self.is_last(piece):
+                    watch.end()
+                await self.body(piece, kept)
+                piece = await anext(others)
+        except StopAsyncIteration:
+            pass
+
+    async def body(self, piece: Piece, kept: list[bytes] | None = None) -> None:
+        """Sends one piece, after the head if it is the first; the last one ends the message.
+
+        What was sent is put into `kept`.
+        """
         size = len(piece)
-        patience = self._patience(piece)
         self._left -= size
         if self._left < 0:
             raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
         progress = self._progress
         progress.waiting_since = monotonic()
         try:
-            async with asyncio.timeout(patience) as self._limit:
-                if not progress.started:
-                    await self._head()
-                await self._send(message_of(piece, self._note_taken, more=self._left > 0))
+            self._limit = None
+            sending = Begun(self._say(piece))
+            if not sending.done:
+                async with asyncio.timeout(self._patience(piece)) as self._limit:
+                    await sending
         except TimeoutError:
-            raise ClientGone(f"read too slowly for {patience:g} s") from None
+            raise ClientGone(f"read too slowly for {self._patience(piece):g} s") from None
         except OSError as error:
             raise ClientGone(f"the connection broke: {error}") from None
         finally:
@@ -140,6 +172,8 @@ class _Sender:
         self._taken = 0
         progress.complete = self._left == 0
         if not isinstance(piece, Stretch):  # of what is lent, the server sees to it
+            if kept is not None:
+                kept.append(piece)
             await self._be_fair(size)
 
     def _patience(self, piece: Piece) -> float:
@@ -161,35 +195,39 @@ class _Sender:
             loop = asyncio.get_running_loop()
             self._limit.reschedule(loop.time() + self._stall_timeout * (1 + _SLACK))
 
-    async def _head(self) -> None:
-        progress = self._progress
-        progress.started = True
-        progress.status = self._plan.status
-        progress.first_byte = monotonic()
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": self._plan.status,
-                "headers": [*self._extra, *self._plan.fields],
-            }
-        )
-
     async def _be_fair(self, length: int) -> None:
         self._turn += length
         if self._turn >= BYTES_PER_TURN and self._left:
             self._turn = 0
             await asyncio.sleep(0)
 
+    async def _say(self, piece: Piece) -> None:
+        progress, send = self._progress, self._send
+        if not progress.started:
+            progress.started, progress.status = True, self._plan.status
+            progress.first_byte = monotonic()
+            fields = [*self._extra, *self._plan.fields]
+            await send(
+                {"type": "http.response.start", "status": progress.status, "headers": fields}
+            )
+        await send(message_of(piece, self._note_taken, more=self._left > 0))
 
-async def _pieces(
+
+def _pieces(
     parts: tuple[Part, ...], opened: OpenObject | None, *, lends: bool
 ) -> AsyncGenerator[Piece, None]:
+    if opened is None:
+        raise OriginBroke("a plan with spans and no object to read them from")
+    if len(parts) == 1 and isinstance(parts[0], Span):
+        return pieces_of(opened, parts[0], lends=lends)
+    return _mixed(parts, opened)
+
+
+async def _mixed(parts: tuple[Part, ...], opened: OpenObject) -> AsyncGenerator[Piece, None]:
     for part in parts:
         if isinstance(part, Span):
-            if opened is None:
-                raise OriginBroke("a plan with spans and no object to read them from")
-            async with aclosing(pieces_of(opened, part, lends=lends)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            async with aclosing(opened.read(part)) as buffers:
+                async for buffer in buffers:
+                    yield buffer
         else:
             yield part

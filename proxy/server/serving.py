@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from proxy.server.accepting import Acceptor
+from proxy.server.hot import HotPath
 from proxy.server.http1.connection import Http1
 from proxy.server.http2.protocol import Http2
 from proxy.server.seat import Protocols
@@ -39,8 +40,8 @@ class Drained:
 class Serving:
     """An app on sockets. `open`, then `drain` once."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._state = ServerState(app, limits)
+    def __init__(self, app: ASGIApp, limits: Limits, hot: HotPath | None = None) -> None:
+        self._state = ServerState(app, limits, hot)
         self._protocols = Protocols(http1=Http1, http2=Http2)
         self._acceptors: list[Acceptor] = []
         self._hurry = asyncio.Event()

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from proxy.server.admission import Admission
 from proxy.server.descriptors import most_connections
+from proxy.server.hot import HotPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,15 @@ class ServerState:
     """The app, the limits, and what is open. One for each `Serving`.
 
     Attributes:
+        hot: what is asked before the app is called, or None.
         admission: counts connections, from the accept on.
         draining: whether connections should take no more requests than are on their way.
         connections: those that are open.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, hot: HotPath | None = None) -> None:
         self.app = app
+        self.hot = hot
         self.limits = limits
         self.tally = Tally()
         self.draining = False

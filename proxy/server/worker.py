@@ -23,6 +23,7 @@ from proxy.observability.fleet import Operation
 from proxy.server.asking import Answering
 from proxy.server.control import Channel, Message
 from proxy.server.descriptors import raise_limit
+from proxy.server.hot import HotPath
 from proxy.server.serving import Limits, Serving
 from proxy.server.tls import TLSFiles, make_context
 
@@ -38,6 +39,11 @@ class WorkerApp(Protocol):
     @property
     def app(self) -> ASGIApp:
         """The ASGI application. It gets no lifespan events: `start` and `aclose` are those."""
+        ...
+
+    @property
+    def hot(self) -> HotPath | None:
+        """What answers at once, in place of the application."""
         ...
 
     @property
@@ -97,7 +103,7 @@ class _Worker:
         try:
             made = self._build(payload)
             await made.start()
-            serving = await self._open(made.app, plan)
+            serving = await self._open(made, plan)
         except (StartError, ConfigurationError) as error:
             await channel.send({"is": "failed", "why": str(error)})
             return 1
@@ -122,8 +128,8 @@ class _Worker:
         await _close(made)
         return 0
 
-    async def _open(self, app: ASGIApp, plan: Message) -> Serving:
-        serving = self._serving = Serving(app, Limits(**plan["limits"]))
+    async def _open(self, made: WorkerApp, plan: Message) -> Serving:
+        serving = self._serving = Serving(made.app, Limits(**plan["limits"]), made.hot)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
         if secure:

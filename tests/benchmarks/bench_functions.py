@@ -6,10 +6,13 @@ or a function that fails quickly would look fast.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.integrity.checksums import digest_of
+from proxy.integrity.digest_memory import DigestMemory
 from proxy.origins.s3.signing import Keys, Signer, encode_key
 from proxy.semantics.etags import EntityTag, parse_etag
 from proxy.semantics.globs import compile_glob
@@ -18,6 +21,10 @@ from proxy.semantics.plan import Policy, make_plan
 from proxy.semantics.ranges import parse_ranges
 from proxy.semantics.representation import Representation
 from proxy.semantics.routing import Mount, Rule, find_mount, treatment_of
+from proxy.server.delivery import Recipe
+from proxy.server.hot import new_request_id
+from proxy.server.http1.heads import write_prepared
+from proxy.server.prepared import Made, PreparedAnswers
 
 MIB = 1024 * 1024
 FILM = Representation(
@@ -83,7 +90,7 @@ def test_rules_of_a_path(benchmark: BenchmarkFixture) -> None:
     assert treatment.cache_control == "public, max-age=3600"
 
 
-def test_prepared_answer(benchmark: BenchmarkFixture) -> None:
+def test_planned_answer(benchmark: BenchmarkFixture) -> None:
     """All pure work between the target that came in and the fields that go out."""
     fields = PLAIN | {"range": "bytes=1048576-2097151"}
 
@@ -97,6 +104,28 @@ def test_prepared_answer(benchmark: BenchmarkFixture) -> None:
         return make_plan("GET", fields, FILM, policy).status
 
     assert benchmark(prepare) == 206
+
+
+class Always:
+    """A lease that holds."""
+
+    def holds(self) -> bool:
+        return True
+
+
+def test_prepared_answer(benchmark: BenchmarkFixture) -> None:
+    """All work between a small request that is hot and the bytes that go out."""
+    answers = PreparedAnswers(1 << 20, 8192, 60.0, DigestMemory())
+    recipe = Recipe("poster.jpg", replace(FILM, size=1024), Policy())
+    answers.keep(Made(b"/media/poster.jpg", recipe, Always(), "media", bytes(1024), None))
+    fields = [(name.encode(), value.encode()) for name, value in PLAIN.items()]
+
+    def answer() -> bytes:
+        prepared = answers.find(b"GET", b"/media/poster.jpg", fields)
+        assert prepared is not None
+        return write_prepared(prepared, new_request_id())[0]
+
+    assert benchmark(answer).endswith(bytes(1024))
 
 
 def test_etag_parse(benchmark: BenchmarkFixture) -> None:

@@ -31,13 +31,17 @@ from tests.servers.s3 import S3Server
 
 @dataclass(frozen=True)
 class Contestant:
-    """A running server. URLs end in "/"; None for what it doesn't do."""
+    """A running server. URLs end in "/"; None for what it doesn't do.
+
+    A `variant` is a server that is there already, set up in another way for small answers.
+    """
 
     name: str
     pid: Callable[[], int]
     directory: str | None = None
     directory_tls: str | None = None
     store: str | None = None
+    variant: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,14 @@ _SLICED = """
     proxy_cache_lock on;
     proxy_set_header Range $slice_range;
 """
+# The files once more, from the cache of a second nginx before the first.
+_FROM_CACHE = """
+    proxy_pass {files};
+    proxy_http_version 1.1;
+    tcp_nopush off;
+    proxy_cache slices;
+    proxy_cache_valid 200 1h;
+"""
 _VARNISH = """
 vcl 4.1;
 backend store {{ .host = "127.0.0.1"; .port = "{port}"; }}
@@ -148,6 +160,8 @@ def _started(stack: ExitStack, ground: Ground) -> Iterator[Contestant]:
     passed_on = _PASSED_ON.format(bucket=ground.store.bucket)
     nginx = _nginx(stack, ground, f"root {ground.files};")
     yield Contestant("nginx", nginx.pid, nginx.url, nginx.tls_url)
+    cached = _nginx(stack, ground, _FROM_CACHE.format(files=nginx.url))
+    yield Contestant("nginx, from its cache", cached.pid, cached.url, cached.tls_url, variant=True)
     yield Contestant("nginx, passing on", *_of(_nginx(stack, ground, passed_on)))
     yield sliced_nginx(stack, ground)
     yield varnish(stack, ground)
@@ -158,6 +172,14 @@ def _started(stack: ExitStack, ground: Ground) -> Iterator[Contestant]:
     rclone = _rclone(stack, str(ground.files), {})
     yield Contestant("rclone", rclone.pid, rclone.url)
     yield Contestant("rclone, over S3", *_of(_rclone(stack, *_remote(ground))))
+    without = stack.enter_context(Headgate(_headgate(ground), arguments=_NOTHING_PREPARED))
+    yield Contestant(
+        "Headgate, nothing prepared",
+        lambda: without.pid,
+        f"{without.url}/files/",
+        f"{without.tls_url}/files/",
+        variant=True,
+    )
     ours = stack.enter_context(Headgate(_headgate(ground)))
     yield Contestant(
         "Headgate",
@@ -177,6 +199,9 @@ def sliced_nginx(stack: ExitStack, ground: Ground, size: str = "1m") -> Contesta
 def varnish(stack: ExitStack, ground: Ground) -> Contestant:
     """Varnish, whose cache has whole objects in memory."""
     return Contestant("Varnish", *_of(_varnish(stack, ground)))
+
+
+_NOTHING_PREPARED = ("--set", "http.prepared=0")
 
 
 @dataclass(frozen=True)

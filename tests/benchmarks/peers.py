@@ -200,7 +200,7 @@ def _slow(contestants: list[Contestant]) -> dict[str, Any]:
     manifest = Path(".local/load/data/manifest.json")
     found: dict[str, Any] = {}
     for one in contestants:
-        if one.directory is None:
+        if one.directory is None or one.variant:
             continue
         base = one.directory + "load/"
         try:

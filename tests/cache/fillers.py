@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 from typing import Any
@@ -94,10 +94,10 @@ class _Paced:
         await asyncio.sleep(0)
 
 
-def an_entry(body: bytes, width: int, **more: object) -> Entry:
+def an_entry(body: bytes, width: int, **more: Any) -> Entry:  # noqa: ANN401  # of a head
     """The entry of the object in the origin."""
     representation = StoredObject(body).representation
-    return Entry(NAME, Head("store", KEY, width, time(), representation, **more))  # type: ignore[arg-type]
+    return Entry(NAME, replace(Head("store", KEY, width, time(), representation), **more))
 
 
 class Setting:
@@ -108,7 +108,7 @@ class Setting:
         self.entry = an_entry(body, width)
         self.memory = Memory(2**24)
         self.changed: list[Entry] = []
-        self.filler = Filler(self.memory, disk, self._change)
+        self.filler = Filler(self.memory, disk, self._change, lambda *_: None)
 
     def _change(self, entry: Entry) -> None:
         self.changed.append(entry)

@@ -185,7 +185,9 @@ async def test_a_full_disk_breaks_it_and_nothing_is_left(place: Place) -> None:
     assert not place.path.exists()
 
 
-async def test_abandoning_waits_for_the_thread_and_takes_the_file_away(place: Place) -> None:
+async def test_abandoning_waits_for_the_thread_and_takes_the_file_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held, gate = place.claim(), threading.Event()
     write = held.claim.write
 
@@ -193,7 +195,7 @@ async def test_abandoning_waits_for_the_thread_and_takes_the_file_away(place: Pl
         assert gate.wait(60)
         write(buffers)
 
-    held.claim = _Slow(held.claim, slow)  # type: ignore[assignment]
+    monkeypatch.setattr(held, "claim", _Slow(held.claim, slow))
     held.feed(bytes(PIECE))
     abandoning = asyncio.create_task(held.abandon())
     await asyncio.sleep(0.01)

@@ -202,7 +202,7 @@ TABLE = [
         [
             (
                 "h.toml:4: origins.files.admin = 3: is not a known key; known here: "
-                "type, root, follow_symlinks, show_hidden, cache"
+                "type, root, follow_symlinks, show_hidden, cache, recheck"
             )
         ],
     ),

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proxy.observability.access_log import AccessRecord, as_json, as_text, log_access
+from proxy.observability.access_log import (
+    AccessRecord,
+    as_json,
+    as_json_members,
+    as_text,
+    log_access,
+)
 from proxy.observability.logs import JSONFormatter, TextFormatter
 
 EVERY_OCTET = bytes(range(256))
@@ -54,3 +63,16 @@ def test_faults_are_warnings(caplog: pytest.LogCaptureFixture) -> None:
     for outcome in ("complete", "refused", "fault"):
         log_access(record_of(outcome=outcome))
     assert [one.levelname for one in caplog.records] == ["INFO", "INFO", "WARNING"]
+
+
+_TEXT = st.text(st.characters(max_codepoint=0x2FFFF), max_size=20)
+
+
+@given(_TEXT, st.binary(max_size=20), st.floats(0, 1e9), st.integers(0, 2**60), _TEXT)
+def test_a_line_is_what_json_would_make_of_it(
+    text: str, target: bytes, seconds: float, length: int, detail: str
+) -> None:
+    record = AccessRecord("id", text, "1.1", text, target, 200, length, seconds, length=length)
+    more = replace(record, detail=detail, seconds_to_first_byte=seconds, origin=text)
+    for one in (record, more):
+        assert "{" + as_json_members(one) + "}" == json.dumps(as_json(one))

@@ -21,7 +21,7 @@ async def no_stream(_: object) -> None: ...
 
 
 async def test_every_question_is_answered_in_json() -> None:
-    log = DroppingHandler(queue.Queue(1))
+    log = DroppingHandler(queue.SimpleQueue(), 1)
     for _ in range(3):
         log.handle(logging.LogRecord("t", logging.INFO, "", 0, "m", None, None))
     instruments = Instruments(log)

@@ -6,13 +6,16 @@ import io
 import json
 import logging
 import queue
+import re
 
 import pytest
 
+from proxy.observability import access_log
 from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.logs import (
     Descriptor,
     DroppingHandler,
+    Lines,
     LogFormat,
     TextFormatter,
     _write,
@@ -56,25 +59,24 @@ def test_the_access_log_can_be_off(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
+def messages(waiting: Lines) -> list[str]:
+    lines = [waiting.get() for _ in range(waiting.qsize())]
+    return [one.getMessage() for one in lines if isinstance(one, logging.LogRecord)]
+
+
 def test_a_sink_that_hangs_costs_lines_and_is_told() -> None:
-    waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(2)
-    handler = DroppingHandler(waiting)
+    waiting: Lines = queue.SimpleQueue()
+    handler = DroppingHandler(waiting, 2)
     for number in range(5):
         handler.handle(logging.LogRecord("t", logging.INFO, "", 0, str(number), None, None))
     assert handler.dropped == 3
-    assert [one.getMessage() for one in (waiting.get(), waiting.get()) if one is not None] == [
-        "0",
-        "1",
-    ]
+    assert messages(waiting) == ["0", "1"]
     handler.handle(logging.LogRecord("t", logging.INFO, "", 0, "5", None, None))
-    assert [one.getMessage() for one in (waiting.get(), waiting.get()) if one is not None] == [
-        "3 log lines were dropped: the log can't be written",
-        "5",
-    ]
+    assert messages(waiting) == ["3 log lines were dropped: the log can't be written", "5"]
 
 
 def test_a_line_that_cant_be_made_costs_no_other() -> None:
-    records: queue.Queue[logging.LogRecord | None] = queue.Queue()
+    records: Lines = queue.SimpleQueue()
     for message, arguments in (("%d", ("no number",)), ("the next", ())):
         records.put(logging.LogRecord("t", logging.INFO, "", 0, message, arguments, None))
     records.put(None)
@@ -130,3 +132,52 @@ def test_libraries_do_not_log_what_they_sign(capsys: pytest.CaptureFixture[str])
         logging.getLogger("proxy.server.worker").debug("ours too")
     said = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
     assert said == ["worth a line", "ours", "ours too"]
+
+
+def test_many_lines_are_written_in_order_and_none_is_lost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with logging_to_standard_error("info", "json", access=True):
+        for number in range(500):
+            log_access(AccessRecord(str(number), "c", "1.1", "GET", b"/a", outcome="complete"))
+            if number % 100 == 0:
+                logger.info("%d", number)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [one["request_id"] for one in lines if "request_id" in one] == list(map(str, range(500)))
+    assert [one["message"] for one in lines if "message" in one] == [
+        "0",
+        "100",
+        "200",
+        "300",
+        "400",
+    ]
+    for one in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one["time"])
+        assert one["level"] == "info"
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("outcome", ["complete", "fault"])
+def test_the_shortcut_changes_no_line(
+    form: LogFormat,
+    outcome: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = AccessRecord("id", "192.0.2.1", "1.1", "GET", b"/a", 200, 5, 0.5, outcome=outcome)
+    said = []
+    for direct in (True, False):
+        with logging_to_standard_error("info", form, access=True), monkeypatch.context() as patch:
+            if not direct:
+                patch.setattr(access_log.shortcut, "take", None)
+            log_access(record)
+        said.append(re.sub(r"\d\d:\d\d:\d\d(\.\d{3}Z)?", "(time)", capsys.readouterr().err))
+    assert said[0] == said[1] != ""
+
+
+def test_what_is_too_much_is_dropped_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    waiting: Lines = queue.SimpleQueue()
+    handler = DroppingHandler(waiting, 1)
+    for _ in range(3):
+        handler.take_access(AccessRecord("r", "c", "1.1", "GET", b"/a"))
+    assert (waiting.qsize(), handler.dropped, handler.dropped_total) == (1, 2, 2)

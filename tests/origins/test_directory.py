@@ -25,10 +25,15 @@ async def origin(tmp_path: Path) -> AsyncIterator[DirectoryOrigin]:
 
 @asynccontextmanager
 async def serving(
-    root: Path, *, links: Links = "inside", show_hidden: bool = False, patience: float = 60
+    root: Path,
+    *,
+    links: Links = "inside",
+    show_hidden: bool = False,
+    patience: float = 60,
+    recheck: float = 1.0,
 ) -> AsyncIterator[DirectoryOrigin]:
     origin = DirectoryOrigin(
-        root, follow_symlinks=links, show_hidden=show_hidden, patience=patience
+        root, follow_symlinks=links, show_hidden=show_hidden, patience=patience, recheck=recheck
     )
     try:
         await origin.start()

@@ -63,7 +63,7 @@ class Files:
         descriptor.adopt(os.open(self.path, os.O_RDONLY))
         known = os.stat(self.path)
         what = Representation(known.st_size)
-        opened = OpenFile(descriptor, what, known, hot or HotReader(), self.threads)
+        opened = OpenFile(descriptor, what, known, (hot or HotReader(), self.threads))
         self.opened.append(opened)
         return opened
 
@@ -217,7 +217,8 @@ async def test_others_get_their_turn_while_all_is_in_memory(files: Files, tmp_pa
 def lender(files: Files, *, weak: bool = False) -> OpenFile:
     opened = files.open()
     what = Representation(SIZE, etag=EntityTag("a", weak=weak))
-    lends = OpenFile(opened._descriptor, what, os.stat(files.path), HotReader(), files.threads)
+    by = (HotReader(), files.threads)
+    lends = OpenFile(opened._descriptor, what, os.stat(files.path), by)
     files.opened.append(lends)
     return lends
 

@@ -49,6 +49,10 @@ class ToyApp:
         return self
 
     @property
+    def hot(self) -> None:
+        return None
+
+    @property
     def operations(self) -> dict[str, Operation]:
         return {"metrics": self._metrics}
 

@@ -16,6 +16,7 @@ from proxy.server.files import FileToSend
 from proxy.server.http1.files import offer, send_file
 from proxy.server.http1.heads import (
     BROKEN,
+    COPIED,
     LAST_CHUNK,
     Fields,
     bare_answer,
@@ -28,8 +29,6 @@ from proxy.server.http1.parser import RequestHead
 
 logger = logging.getLogger(__name__)
 
-# A body up to this size is copied behind its head, so that one write takes both.
-_COPIED = 32 * 1024
 _DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -223,7 +222,7 @@ class Exchange:
         size = 0 if self._bodyless else len(body)
         head, last = self._frame(size, more=more)
         connection = self._connection
-        if size <= _COPIED:
+        if size <= COPIED:
             connection.transport.write(b"".join((head, body if size else b"", last)))
         else:
             if head:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http.client import responses
 
+from proxy.server.hot import REQUEST_ID, Prepared
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 # RFC 9110 §5.5: no controls but the tab; CR and LF are counted instead, as they end our lines.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -20,6 +22,8 @@ _NAMES: dict[bytes, bytes] = {}
 _MOST_NAMES = 1024
 _STATUS_LINES: dict[int, bytes] = {}
 
+# A body up to this size is copied behind its head, so that one piece takes both.
+COPIED = 32 * 1024
 BAD_REQUEST, REQUEST_TIMEOUT, BROKEN = 400, 408, 500
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2.1
 LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
@@ -88,6 +92,27 @@ def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool
             continue
         lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
     return Fields(_checked(lines), length, close, dated)
+
+
+def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]:
+    """A whole answer on a connection that goes on, as two pieces of which the second may be empty:
+    what `write_fields` and a date make of its head, and its body."""
+    around = prepared.http1
+    if around is None:
+        around = prepared.http1 = _around_id(prepared)
+    before, behind = around
+    body = prepared.body
+    if len(body) > COPIED:
+        return b"".join((before, request_id, behind, date_line(), b"\r\n")), body
+    return b"".join((before, request_id, behind, date_line(), b"\r\n", body)), b""
+
+
+def _around_id(prepared: Prepared) -> tuple[bytes, bytes]:
+    fields = write_fields(prepared.fields)
+    lines = fields.lines
+    if fields.length is None and not prepared.bodyless:
+        lines += b"content-length: %d\r\n" % len(prepared.body)
+    return status_line(prepared.status) + REQUEST_ID + b": ", b"\r\n" + lines
 
 
 def _learn(raw: bytes) -> bytes:

@@ -59,7 +59,7 @@ def make_scope(head: RequestHead, peer: Peer) -> dict[str, Any]:
         "raw_path": raw_path,
         "query_string": query,
         "root_path": "",
-        "headers": head.headers,
+        "headers": list(head.headers),
         "client": peer.client,
         "server": peer.server,
         "state": {},

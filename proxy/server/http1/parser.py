@@ -9,6 +9,9 @@ never told. What it is too lenient in, or can't do, is done here before it sees 
 - behind a chunked body nothing else is read from the same connection's bytes: a client that
   sends a request there, before the answer, is answered once and the connection closed.
 
+A client repeats itself: fields that came before on a connection, byte for byte, in a request
+without a body, mean the same again, and are not shown to llhttp a second time.
+
 A request whose framing can be read in two ways is refused and its connection closed, since what
 follows it could be anything (RFC 9112 §11.2).
 """
@@ -37,10 +40,15 @@ _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 # Methods that llhttp knows and frames like any other. All others are shown to it as PUT: the
 # framing does not depend on the method (RFC 9112 §6.3 has no word of it for requests).
 _SHOWN = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"}
+# Those whose framing a field section alone decides, as far as it has been tried here.
+_KNOWN_METHODS = {b"GET", b"HEAD"}
 # What the framing of chunks may add (sizes, extensions, trailers), beside the body it frames: an
 # honest sender needs two lines a chunk; one byte a chunk is allowed, a megabyte of extensions not.
 _FRAMING, _FRAMING_PER_BYTE = 16 * 1024, 8
 _END = b"\r\n\r\n"
+# Field sections of one connection that are remembered, and the size of what is: a browser has one
+# for each kind of thing it fetches, a few hundred bytes each.
+_MOST_KNOWN, _LARGEST_KNOWN = 4, 1024
 
 
 @dataclass(slots=True)
@@ -79,6 +87,7 @@ class RequestParser:
         self._keep_alive = False
         self._to_come: int | None = None  # of a body with a Content-Length
         self._framing = 0
+        self._known: dict[bytes, list[tuple[bytes, bytes]]] = {}
         self.body_read = True
         self.must_close = False  # nothing behind this request can be read
 
@@ -106,7 +115,24 @@ class RequestParser:
         if line is None or end - start > self._max_header_size:
             raise Refused(self._fault_of_line(start))
         self._unread = unread[end:]
-        return self._read_head(line, unread[start:end] if start or self._unread else unread)
+        section = unread[line.end() : end]
+        known = self._known.get(section)
+        if known is not None:
+            method, target, version = line.groups()
+            if target.startswith(b"/") and version == b"1.1" and method in _KNOWN_METHODS:
+                return RequestHead(method, target, "1.1", known, True, False)
+        head = self._read_head(line, unread[start:end] if start or self._unread else unread)
+        if len(section) <= _LARGEST_KNOWN:
+            self._remember(section, head)
+        return head
+
+    def _remember(self, section: bytes, head: RequestHead) -> None:
+        """Keeps fields with which nothing follows the head, and the connection goes on."""
+        plain = head.headers is self._headers and head.version == "1.1" and head.keep_alive
+        if plain and self.body_read and not self.must_close:
+            if len(self._known) >= _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[section] = head.headers
 
     def _check_partial(self, start: int) -> None:
         """Refuses at once what can't become a request, rather than when its time is up."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hpack.table import HeaderTable
 
 from proxy.semantics.dates import format_http_date
+from proxy.server.hot import REQUEST_ID, Prepared
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 §5.6.2, in lower case
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5: all but the tab
@@ -63,6 +64,23 @@ def write_head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> WrittenHe
     if not dated:
         parts.append(_date())
     return WrittenHead(b"".join(parts), length)
+
+
+def write_prepared(prepared: Prepared, request_id: bytes) -> bytes:
+    """The block of a prepared answer: as `write_head` makes it of the id and the fields."""
+    around = prepared.http2
+    if around is None:
+        around = prepared.http2 = _around_id(prepared)
+    before, behind = around
+    return b"".join((before, _string(request_id), behind, _date()))
+
+
+def _around_id(prepared: Prepared) -> tuple[bytes, bytes]:
+    written = write_head(prepared.status, (*prepared.fields, (b"date", b"")))
+    status = _status(prepared.status)
+    empty_date = _DATE + _string(b"")
+    fields = written.block.removeprefix(status).removesuffix(empty_date)
+    return status + _literal_name(REQUEST_ID), fields
 
 
 def write_trailers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

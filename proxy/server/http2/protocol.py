@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from time import monotonic
 
+from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
+from proxy.server.http2.heads import write_prepared
 from proxy.server.http2.streams import Stream
 from proxy.server.room import ENOUGH, Room
 from proxy.server.state import ClientProtocol, Peer, ServerState
@@ -68,6 +71,7 @@ class Http2(ClientProtocol):
         self._room: Room | None = None
         self._credit = 0
         self._most = _WRITE_TLS if peer.tls else _WRITE
+        self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: dict[Exchange, asyncio.Task[None]] = {}
         self._working: asyncio.Handle | None = None
@@ -143,6 +147,8 @@ class Http2(ClientProtocol):
 
     def request(self, stream: Stream, head: Head) -> None:
         """Starts a handler, if there are not too many, counting those whose stream is gone."""
+        if self._answer_at_once(stream, head):
+            return
         full = len(self._tasks) >= self.state.limits.max_streams
         if full or self.state.tally.running >= _MOST_RUNNING:
             raise StreamFault(ErrorCode.REFUSED_STREAM, "too many handlers")
@@ -150,6 +156,33 @@ class Http2(ClientProtocol):
         self._exchanges[stream.id] = exchange
         task = self._tasks[exchange] = self.state.spawn(exchange.run())
         task.add_done_callback(partial(self._left, exchange))
+
+    def _answer_at_once(self, stream: Stream, head: Head) -> bool:
+        """Whether the application had a whole answer, and the client's windows room for it."""
+        hot, sender = self.state.hot, self.connection.sender
+        if hot is None or not stream.request_ended or self._is_full():
+            return False
+        begun = monotonic()
+        prepared = hot.hot(head.method, head.target, head.fields)
+        if prepared is None:
+            return False
+        request_id = new_request_id()
+        block = write_prepared(prepared, request_id)
+        if prepared.bodyless or not prepared.body:
+            sender.head(stream, block, end=True)
+        elif not sender.whole(stream, block, prepared.body, _WRITE):
+            return False
+        hot.answered(prepared, request_id, self._client, "2", begun)
+        self.state.tally.finished += 1
+        self._idle_since = self._loop.time()
+        return True
+
+    def _is_full(self) -> bool:
+        """Whether as much waits to be written as should; writes it before, if that may be."""
+        ready = self.connection.sender.ready
+        if ready >= self._most and not (self.paused or self._over()) and self._may_write():
+            self._write()
+        return self.paused or self._over()
 
     def body(self, stream: Stream, data: bytes) -> None:
         """Passes bytes of a request on."""
@@ -196,14 +229,9 @@ class Http2(ClientProtocol):
             self._flushing = None
         sender, share = self.connection.sender, _FAIR_SHARE
         while share > 0 and not (self.paused or sender.idle or self._over()):
-            if self.peer.tls and not self.has_room():
+            if not self._may_write():
                 break
-            pieces = sender.take(self._most)
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self.transport.write(data)
-            share -= len(data)
-            self._credit -= len(data)
-            self.connection.budget.earn(len(data))
+            share -= self._write()
             self._settle()
         if share <= 0:
             self.flush_soon()
@@ -212,6 +240,19 @@ class Http2(ClientProtocol):
                 exchange.try_again()
         if not self._tasks:
             self._close_if_done()
+
+    def _may_write(self) -> bool:
+        """Whether the transport takes more without keeping it; in clear it says so itself."""
+        return not self.peer.tls or self.has_room()
+
+    def _write(self) -> int:
+        """Writes what is ready, as much as one write should have; returns how many bytes."""
+        pieces = self.connection.sender.take(self._most)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.transport.write(data)
+        self._credit -= len(data)
+        self.connection.budget.earn(len(data))
+        return len(data)
 
     def has_room(self) -> bool:
         """Whether the kernel has room, as far as is known; if not, we are paused until it has."""

@@ -26,6 +26,9 @@ class Sender:
 
     Args:
         ended: called when the last frame of a response is ready to be written.
+
+    Attributes:
+        ready: bytes of whole responses that wait to be written.
     """
 
     def __init__(self, ended: Callable[[Stream], None]) -> None:
@@ -33,6 +36,7 @@ class Sender:
         self.most_in_frame = frames.MAX_FRAME_SIZE
         self.schedule = Schedule()
         self.moved: list[Stream] = []
+        self.ready = 0
         self._ready: list[Buffer] = []
         self._ended = ended
 
@@ -56,20 +60,27 @@ class Sender:
         if end:
             self._end(stream)
 
-    def whole(self, stream: Stream, block: bytes, body: Buffer) -> bool:
-        """Sends a whole response as one piece, if frame and windows have room for its body."""
-        size = len(body)
-        most = min(stream.outflow.size, self.outflow.size, self.most_in_frame)
-        if size > most or len(block) > self.most_in_frame:
+    def whole(self, stream: Stream, block: bytes, body: Buffer, largest: int = 0) -> bool:
+        """Sends a whole response as one piece, if the windows have room for its body.
+
+        `largest` is how much that may be at once; else it is what fits into one frame.
+        """
+        size, most = len(body), self.most_in_frame
+        room = min(stream.outflow.size, self.outflow.size, largest or most)
+        if size > room or len(block) > most:
             return False
         stream.outflow.size -= size
         self.outflow.size -= size
-        self._ready += (
-            frames.frame_header(len(block), frames.HEADERS, frames.END_HEADERS, stream.id),
-            block,
-            frames.frame_header(size, frames.DATA, frames.END_STREAM, stream.id),
-            body,
-        )
+        self.ready += size
+        ready, number = self._ready, stream.id
+        ready.append(frames.frame_header(len(block), frames.HEADERS, frames.END_HEADERS, number))
+        ready.append(block)
+        while len(body) > most:
+            ready.append(frames.frame_header(most, frames.DATA, 0, number))
+            ready.append(memoryview(body)[:most])
+            body = memoryview(body)[most:]
+        ready.append(frames.frame_header(len(body), frames.DATA, frames.END_STREAM, number))
+        ready.append(body)
         self._end(stream)
         return True
 
@@ -94,6 +105,7 @@ class Sender:
         `moved` then holds the streams of which something was taken.
         """
         out, self._ready = self._ready, []
+        self.ready = 0
         while most > 0 and self.outflow.size > 0:
             stream = self.schedule.next()
             if stream is None:

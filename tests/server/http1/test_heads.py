@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from proxy.server.http1.heads import bare_answer, date_line, status_line, write_fields
+from proxy.server.hot import Prepared
+from proxy.server.http1.heads import (
+    bare_answer,
+    date_line,
+    status_line,
+    write_fields,
+    write_prepared,
+)
 
 
 def test_names_become_lower_case_and_values_are_trimmed() -> None:
@@ -71,3 +78,26 @@ def test_a_bare_answer_ends_the_connection() -> None:
     answer = bare_answer(400)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert answer.endswith(b"content-length: 0\r\nconnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "bodyless"),
+    [
+        (((b"content-length", b"3"), (b"X-A", b" b ")), b"abc", False),
+        (((b"x-a", b"b"),), b"abc", False),
+        (((b"content-length", b"3"),), b"", True),
+        (((b"etag", b'"a"'),), b"", True),
+    ],
+)
+def test_a_prepared_answer_is_what_would_be_written(
+    fields: tuple[tuple[bytes, bytes], ...], body: bytes, bodyless: bool
+) -> None:
+    prepared = Prepared(200, fields, body, bodyless=bodyless)
+    for number in range(2):
+        request_id = b"%016d" % number
+        made = write_fields(((b"x-request-id", request_id), *fields))
+        length = b"" if made.length is not None or bodyless else b"content-length: 3\r\n"
+        written = b"".join(write_prepared(prepared, request_id))
+        head, _, rest = written.partition(b"\r\ndate: ")
+        assert head + b"\r\n" == status_line(200) + made.lines.replace(length, b"") + length
+        assert rest.partition(b"\r\n\r\n")[2] == body

@@ -222,3 +222,94 @@ def test_how_bytes_arrive_changes_no_meaning(pieces: list[bytes], step: int) -> 
     assert longer[: len(shorter)] == shorter
     if longer != shorter:
         assert b"chunked" in data
+
+
+# --- what a connection remembers --------------------------------------------------------------
+
+
+def heads(data: bytes, *more: bytes) -> list[RequestHead]:
+    """The heads of requests without a body."""
+    parser, found = RequestParser(LIMIT), []
+    for piece in (data, *more):
+        parser.receive(piece)
+        while (head := parser.next_head()) is not None:
+            found.append(head)
+    return found
+
+
+def shown_to_llhttp(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    shown: list[bytes] = []
+    feed = RequestParser._feed_head
+
+    def counted(self: RequestParser, head: bytes) -> None:
+        shown.append(head)
+        feed(self, head)
+
+    monkeypatch.setattr(RequestParser, "_feed_head", counted)
+    return shown
+
+
+def test_fields_that_came_before_mean_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_to_llhttp(monkeypatch)
+    section = b"Host: a\r\nX-Y: z\r\n\r\n"
+    lines = [b"GET /a", b"GET /b?c", b"HEAD /a", b"\r\nGET /d"]
+    found = heads(b"".join(line + b" HTTP/1.1\r\n" + section for line in lines))
+    assert len(shown) == 1
+    assert [(one.method, one.target) for one in found] == [
+        *((b"GET", b"/a"), (b"GET", b"/b?c"), (b"HEAD", b"/a"), (b"GET", b"/d"))
+    ]
+    for one in found:
+        assert one.headers == [(b"host", b"a"), (b"x-y", b"z")]
+        assert (one.version, one.keep_alive, one.waits) == ("1.1", True, False)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+    ],
+)
+def test_what_differs_is_read(second: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_to_llhttp(monkeypatch)
+    first = GET + b"\r\n"
+    alone = heads(second)
+    assert heads(first + second)[1:] == alone
+    assert len(shown) == 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Host: a\r\nConnection: close\r\n",
+        b"Host: a\r\nContent-Length: 3\r\n",
+        b"Host: a\r\nTransfer-Encoding: chunked\r\n",
+        b"Host: a\r\nX: " + b"y" * 1100 + b"\r\n",
+    ],
+)
+def test_what_says_more_is_not_remembered(fields: bytes) -> None:
+    parser = RequestParser(4096)
+    parser.receive(b"GET / HTTP/1.1\r\n" + fields + b"\r\n")
+    assert parser.next_head() is not None
+    assert parser._known == {}
+
+
+def test_only_a_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = RequestParser(LIMIT)
+    for number in range(50):
+        parser.receive(GET + b"X: %d\r\n\r\n" % number)
+        assert parser.next_head() is not None
+    assert list(parser._known) == [b"Host: a\r\nX: %d\r\n\r\n" % n for n in range(46, 50)]
+
+
+@given(st.lists(st.sampled_from(range(12)), min_size=2, max_size=12))
+def test_nothing_that_came_before_changes_a_meaning(order: list[int]) -> None:
+    sections = [b"Host: a\r\n\r\n", b"Host: a\r\nExpect: 100-continue\r\n\r\n",
+                b"Host: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"]  # fmt: skip
+    lines = [b"GET /1 HTTP/1.1\r\n", b"HEAD /2 HTTP/1.1\r\n", b"PURGE /3 HTTP/1.1\r\n",
+             b"GET http://b/4 HTTP/1.1\r\n"]  # fmt: skip
+    requests = [lines[one % 4] + sections[one // 4] for one in order]
+    assert heads(b"".join(requests)) == [heads(one)[0] for one in requests]

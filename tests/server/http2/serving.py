@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
+from proxy.server.hot import HotPath
 from proxy.server.http2 import frames
 from proxy.server.http2.protocol import Http2
 from proxy.server.state import Limits, Peer, ServerState
@@ -25,8 +26,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp, limits: Limits) -> AsyncGenerator[Served, None]:
-    state = ServerState(app, limits)
+async def served(
+    app: ASGIApp, limits: Limits, hot: HotPath | None = None
+) -> AsyncGenerator[Served, None]:
+    state = ServerState(app, limits, hot)
     made: list[Http2] = []
 
     def make() -> Http2:
@@ -48,12 +51,17 @@ async def served(app: ASGIApp, limits: Limits) -> AsyncGenerator[Served, None]:
 
 @contextlib.asynccontextmanager
 async def connected(
-    app: ASGIApp, *, window: bool = True, max_streams: int = 100, keep_alive_timeout: float = 5
+    app: ASGIApp,
+    *,
+    window: bool = True,
+    max_streams: int = 100,
+    keep_alive_timeout: float = 5,
+    hot: HotPath | None = None,
 ) -> AsyncGenerator[tuple[Served, talk.H2], None]:
     """The server, and a client on it."""
     limits = Limits(max_streams=max_streams, keep_alive_timeout=keep_alive_timeout)
     async with (
-        served(app, limits) as side,
+        served(app, limits, hot) as side,
         talk.http2(side.port, window=window) as client,
     ):
         yield side, client

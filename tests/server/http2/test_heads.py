@@ -7,7 +7,14 @@ from hpack import Decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.server.http2.heads import CONTINUE, bare_head, write_head, write_trailers
+from proxy.server.hot import Prepared
+from proxy.server.http2.heads import (
+    CONTINUE,
+    bare_head,
+    write_head,
+    write_prepared,
+    write_trailers,
+)
 
 
 def read(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -80,3 +87,17 @@ def test_no_more_names_are_remembered_than_a_bound() -> None:
     for number in range(3000):
         write_trailers([(b"x-%d" % number, b"")])
     assert read(write_trailers([(b"x-2999", b"a")])) == [(b"x-2999", b"a")]
+
+
+def test_a_prepared_answer_is_what_would_be_written() -> None:
+    fields = ((b"content-length", b"3"), (b"X-A", b" b "), (b"etag", b'"a"'))
+    for status in (200, 304, 599):
+        prepared = Prepared(status, fields, b"abc")
+        for number in range(2):
+            request_id = b"%016d" % number
+            block = write_prepared(prepared, request_id)
+            expected = read(write_head(status, ((b"x-request-id", request_id), *fields)).block)
+            assert [one for one in read(block) if one[0] != b"date"] == [
+                one for one in expected if one[0] != b"date"
+            ]
+            assert [name for name, _ in read(block)] == [name for name, _ in expected]

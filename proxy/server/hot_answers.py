@@ -1,0 +1,153 @@
+"""The answers that an application gives at once: found, counted and logged as any other.
+
+What is found here is what the application would answer if it were called, and it says so itself:
+called by whatever server, it looks here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from starlette.types import Scope
+
+from proxy.integrity.verdict import verdict_of
+from proxy.observability import metrics as names
+from proxy.observability.access_log import AccessRecord, is_logged, log_access
+from proxy.observability.hot_tally import QUICK, Kind, Tally
+from proxy.observability.responses import Responses
+from proxy.origins.base import lease_of
+from proxy.server.delivery import Answer, Site
+from proxy.server.hot import Prepared
+from proxy.server.prepared import MOST_BODY, Made, PreparedAnswer, PreparedAnswers
+from proxy.server.request import raw_path_of
+
+_KEPT = (200, 304)
+
+
+class HotAnswers:
+    """Prepared answers of a site. A `HotPath` for servers, and a store for the application.
+
+    Args:
+        site: what is served.
+        responses: where answers are counted.
+        most: bytes that they may take, more than 0.
+        patience: seconds within which a client must have taken one.
+    """
+
+    def __init__(self, site: Site, responses: Responses, most: int, patience: float) -> None:
+        memory = site.digester.memory
+        self._answers = PreparedAnswers(most, site.max_target, patience, memory)
+        self._responses = responses
+        meters, answers = responses.meters, self._answers
+        meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
+        self.hot = answers.find
+        self._tallies: dict[Kind, dict[str, Tally]] = {}
+
+    # --- for the application ------------------------------------------------------------------
+
+    def of(self, scope: Scope) -> PreparedAnswer | None:
+        """The answer to the request of an ASGI scope, if there is one.
+
+        It has no body: no field that speaks of one is among those that are known.
+        """
+        return self.hot(scope["method"].encode("latin-1"), _target_of(scope), scope["headers"])
+
+    def tell(self, prepared: PreparedAnswer, record: AccessRecord) -> None:
+        """The application gives it itself, and will count it."""
+        record.origin, record.length = prepared.origin, prepared.length
+        record.verification = prepared.verification
+        self._responses.hot.count_hot()
+        self._responses.hot.count_verdict(prepared.verdict, prepared.length)
+
+    def path_to_keep(self, answer: Answer, scope: Scope) -> bytes | None:
+        """What an answer is kept under once it is sent, or None if it shall not be kept."""
+        recipe, plan = answer.recipe, answer.plan
+        if recipe is None or plan.status not in _KEPT or plan.length > MOST_BODY:
+            return None
+        return self._answers.takes(_target_of(scope), scope["headers"])
+
+    def keep(self, path: bytes, answer: Answer, body: Sequence[bytes]) -> None:
+        """An answer was sent in full, of these buffers: it is given again as long as it may be."""
+        lease, recipe, plan = lease_of(answer.object), answer.recipe, answer.plan
+        if lease is None or recipe is None:
+            return
+        whole: bytes | None = None
+        if plan.parts or (plan.status == 200 and not recipe.representation.size):
+            whole = body[0] if len(body) == 1 else b"".join(body)
+        verdict = verdict_of(answer.object)
+        self._answers.keep(Made(path, recipe, lease, answer.origin, whole, verdict))
+
+    # --- for the server -----------------------------------------------------------------------
+
+    def answered(
+        self,
+        prepared: Prepared,
+        request_id: bytes,
+        client: str,
+        protocol: str,
+        begun: float,
+        *,
+        gone: str = "",
+    ) -> None:
+        """Counts and logs what the server gave. See `HotPath`."""
+        assert isinstance(prepared, PreparedAnswer)  # noqa: S101  # for the types: `hot` gave it
+        seconds = monotonic() - begun
+        tallies = prepared.tallies
+        tally = tallies.get(protocol) if tallies is not None else None
+        if gone:
+            pass  # counted below
+        elif tally is not None and seconds < QUICK:
+            tally.answers += 1
+            tally.bytes += prepared.length
+            tally.seconds += seconds
+        else:
+            self._count(prepared, protocol, seconds)
+        if gone or self._responses.listeners or is_logged():
+            record = _record(prepared, request_id, client, protocol, seconds)
+            if gone:
+                self._count_gone(prepared, record, gone)
+            self._responses.tell(record)
+            log_access(record)
+
+    def _count(self, prepared: PreparedAnswer, protocol: str, seconds: float) -> None:
+        kind, tallies = prepared.kind(protocol), self._responses.hot
+        if prepared.tallies is None:  # shared by all that are counted alike
+            prepared.tallies = self._tallies.setdefault(kind._replace(protocol=""), {})
+        tally = prepared.tallies[protocol] = tallies.of(kind)
+        tally.answers += 1
+        tally.bytes += prepared.length
+        if seconds < QUICK:
+            tally.seconds += seconds
+        else:
+            tallies.observe_slow(kind, seconds)
+
+    def _count_gone(self, prepared: PreparedAnswer, record: AccessRecord, why: str) -> None:
+        record.outcome, record.detail, record.sent = "client gone", why, 0
+        self.tell(prepared, record)
+        self._responses.count(record)
+
+
+def _target_of(scope: Scope) -> bytes:
+    query: bytes = scope.get("query_string", b"")
+    return raw_path_of(scope) + b"?" + query if query else raw_path_of(scope)
+
+
+def _record(
+    prepared: PreparedAnswer, request_id: bytes, client: str, protocol: str, seconds: float
+) -> AccessRecord:
+    return AccessRecord(
+        request_id=request_id.decode("ascii"),
+        client=client,
+        protocol=protocol,
+        method=prepared.method,
+        target=prepared.path,
+        status=prepared.status,
+        sent=prepared.length,
+        seconds=seconds,
+        seconds_to_first_byte=seconds,
+        outcome="complete",
+        origin=prepared.origin,
+        verification=prepared.verification,
+        length=prepared.length,
+    )

@@ -1,0 +1,470 @@
+"""Answers from memory beside answers made anew: two whole programs, the same thousands of requests.
+
+One keeps prepared answers, the other none; whatever is asked, in whatever order, both say the same,
+log the same and count the same. Then files change under a program that has them in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.program import Headgate
+from tests.server import talk
+
+pytestmark = pytest.mark.servers
+
+REQUESTS = 3000
+AT_ONCE = 12
+# Until a file's times are older than that it may change unseen, and nothing made of it is kept.
+SETTLED = 2.1
+OLD = 1_700_000_000
+HTTP_DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+PATHS = [
+    *([b"/plain.txt"] * 6),
+    *([b"/app.js"] * 6),
+    *(b"/empty.txt", b"/%70lain.txt", b"/plain.txt?v=17", b"/plain.txt?", b"/app.js?a=b&c=d"),
+    *(b"/large.bin", b"/middle.bin", b"/folder/", b"/folder", b"/docs/", b"/docs", b"/missing"),
+    *(b"/plain.txt?download", b"/plain.txt?down%6coad=x.txt", b"/plain.txt?download=a+b"),
+    *(b"/.hidden", b"/a%00b", b"/a%2fb", b"/../plain.txt", b"/plain.txt/", b"//plain.txt"),
+    *(b"/only.css", b"/linked.txt", b"/plain.txt?" + b"x" * 1100, b"/" + b"y" * 1100),
+]
+METHODS = [*(["GET"] * 14), *(["HEAD"] * 4), "OPTIONS", "POST", "DELETE"]
+# Each is sent with a chance of its own; {etag} is that of /plain.txt.
+FIELDS: list[tuple[float, list[tuple[str, str]]]] = [
+    (0.5, [("User-Agent", "test/1.0"), ("Accept", "text/html, */*;q=0.1")]),
+    (0.3, [("Cookie", "a=b; c=d"), ("Referer", "http://elsewhere.example/")]),
+    (0.2, [("Sec-Fetch-Mode", "no-cors"), ("Sec-Ch-Ua", '"Browser";v="1"'), ("DNT", "1")]),
+    (0.2, [("Cache-Control", "no-cache"), ("Pragma", "no-cache")]),
+    (0.2, [("Accept-Encoding", "gzip, deflate, br, zstd")]),
+    (0.1, [("Accept-Encoding", "br;q=0.1, gzip")]),
+    (0.05, [("Accept-Encoding", "identity;q=0")]),
+    (0.05, [("Accept-Encoding", "gzip"), ("Accept-Encoding", "br")]),
+    (0.15, [("If-None-Match", "{etag}")]),
+    (0.05, [("If-None-Match", "W/{etag}")]),
+    (0.03, [("If-None-Match", '"other", {etag}')]),
+    (0.03, [("If-None-Match", "*")]),
+    (0.03, [("If-None-Match", '"other"')]),
+    (0.03, [("If-None-Match", "nonsense")]),
+    (0.08, [("If-Modified-Since", HTTP_DATE)]),
+    (0.03, [("If-Modified-Since", "Tue, 14 Nov 2023 22:13:19 GMT")]),
+    (0.03, [("If-Modified-Since", "Wed, 14 Nov 2040 22:13:19 GMT")]),
+    (0.03, [("If-Unmodified-Since", HTTP_DATE)]),
+    (0.03, [("If-Match", "{etag}")]),
+    (0.03, [("If-Match", '"other"')]),
+    (0.1, [("Range", "bytes=10-19")]),
+    (0.03, [("Range", "bytes=1-2, 4-5")]),
+    (0.03, [("Range", "bytes=99999999-")]),
+    (0.03, [("If-Range", "{etag}"), ("Range", "bytes=-5")]),
+    (0.02, [("Want-Repr-Digest", "sha-256=10")]),
+    (0.02, [("Want-Content-Digest", "sha-256=10")]),
+    (0.02, [("TE", "trailers")]),
+    (0.02, [("TE", "gzip, trailers")]),
+    (0.02, [("X-Anything", "else")]),
+    (0.02, [("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]),
+    (0.02, [("Content-Length", "0")]),
+    (0.02, [("X-Forwarded-For", "192.0.2.7"), ("Via", "1.1 elsewhere")]),
+]  # fmt: skip
+ONLY_HTTP1 = [
+    (0.02, [("Upgrade", "websocket"), ("Connection", "upgrade")]),
+    (0.02, [("Expect", "100-continue")]),
+    (0.1, [("Connection", "keep-alive")]),
+]
+
+
+def configuration(root: Path, *, prepared: str = "16MiB", recheck: str = "1s") -> str:
+    return f"""
+[server]
+bind = ["127.0.0.1:0"]
+workers = 1
+[admin]
+bind = "127.0.0.1:0"
+[log]
+format = "json"
+[http]
+prepared = "{prepared}"
+max_target = "1KiB"
+[origins.files]
+type = "directory"
+root = "{root}"
+recheck = "{recheck}"
+[[mounts]]
+path = "/"
+origin = "files"
+index = "index.html"
+precompressed = ["br", "zstd", "gzip"]
+error_pages = {{ 404 = "error.html" }}
+[[mounts]]
+path = "/docs/"
+origin = "files"
+listing = true
+[[rules]]
+path = "/*.txt"
+cache_control = "public, max-age=60"
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("hot")
+    (root / "folder").mkdir()
+    contents = {
+        "plain.txt": b"plain text " * 50,
+        "app.js": b"identity " * 100,
+        "app.js.br": b"as brotli " * 10,
+        "app.js.gz": b"as gzip " * 20,
+        "only.css": b"body {}",
+        "empty.txt": b"",
+        "large.bin": bytes(range(256)) * 1024,
+        "middle.bin": bytes(range(256)) * 255,
+        "folder/index.html": b"<h1>index</h1>",
+        "error.html": b"<h1>our own error</h1>",
+        ".hidden": b"hidden",
+    }
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+        os.utime(root / name, (OLD, OLD))
+    (root / "linked.txt").symlink_to("plain.txt")
+    time.sleep(SETTLED)
+    return root
+
+
+@pytest.fixture(scope="module")
+def programs(root: Path) -> Iterator[tuple[Headgate, Headgate]]:
+    """One that answers from memory, and one that never does."""
+    with (
+        Headgate(configuration(root)) as hot,
+        Headgate(configuration(root, prepared="0B")) as full,
+    ):
+        yield hot, full
+
+
+def port_of(program: Headgate) -> int:
+    return int(program.url.rpartition(":")[2])
+
+
+def metrics(program: Headgate) -> dict[str, float]:
+    text = httpx.get(f"{program.admin_url}/metrics", trust_env=False).text
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def hot_answers(program: Headgate) -> float:
+    return metrics(program)["headgate_requests_hot_total"]
+
+
+def etag_of_plain(program: Headgate) -> str:
+    """Asked for three times, so that it is in memory where it may be."""
+    with httpx.Client(trust_env=False, base_url=program.url) as client:
+        return [client.get("/plain.txt").headers["etag"] for _ in range(3)][-1]
+
+
+Request = tuple[str, bytes, list[tuple[str, str]]]
+
+
+def some_requests(etag: str, count: int, *, http1: bool, seed: int) -> list[Request]:
+    chance = random.Random(seed)
+    made = []
+    for _ in range(count):
+        fields = [("Host", "headgate.example")]
+        for likely, some in [*FIELDS, *(ONLY_HTTP1 if http1 else ())]:
+            # Most requests are plain, a few have several odd fields.
+            if chance.random() < likely * chance.choice((0, 0.3, 1)):
+                fields += [(name, value.format(etag=etag)) for name, value in some]
+        chance.shuffle(fields)
+        made.append((chance.choice(METHODS), chance.choice(PATHS), fields))
+    return made
+
+
+def without_what_differs(answer: bytes) -> bytes:
+    """An answer, each of whose kind has an id and a date of its own."""
+    found = re.search(rb"x-request-id: ([0-9a-f]{16})", answer)
+    if found is not None:
+        answer = answer.replace(found[1], b"(id)")
+    if answer.count(b"(id)") > 1:  # the body tells it, so that its digest differs, too
+        answer = re.sub(rb"-digest: .*\r", b"-digest: (digest)\r", answer)
+    return re.sub(rb"(?m)^date: .*$", b"date: (date)\r", answer)
+
+
+# --- HTTP/1.1 ---------------------------------------------------------------------------------
+
+
+async def read_answer(reader: asyncio.StreamReader, method: str) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    if status == 100:
+        return head + await read_answer(reader, method)
+    length = re.search(rb"(?m)^content-length: (\d+)\r$", head)
+    if method == "HEAD" or status in (204, 304) or length is None:
+        return head
+    return head + await reader.readexactly(int(length[1]))
+
+
+def as_http1(method: str, target: bytes, fields: list[tuple[str, str]], version: str) -> bytes:
+    lines = [f"{name}: {value}\r\n".encode() for name, value in fields]
+    return b"%b %b HTTP/%b\r\n" % (method.encode(), target, version.encode()) + b"".join(
+        [*lines, b"\r\n"]
+    )
+
+
+async def ask_http1(program: Headgate, requests: list[Request], seed: int) -> list[bytes]:
+    """The answers, in order; some requests wait for the answer before, some are sent ahead."""
+    chance, answers = random.Random(seed), []
+    at = 0
+    while at < len(requests):
+        async with talk.connected(port_of(program)) as (reader, writer):
+            while at < len(requests):
+                some = requests[at : at + chance.randint(1, AT_ONCE)]
+                versions = [chance.choice(("1.1",) * 40 + ("1.0",)) for _ in some]
+                if "1.0" in versions:  # closes the connection
+                    some = some[: versions.index("1.0") + 1]
+                pieces = [
+                    as_http1(*one, version) for one, version in zip(some, versions, strict=False)
+                ]
+                writer.write(b"".join(pieces))
+                try:
+                    for method, _, _ in some:
+                        async with asyncio.timeout(30):
+                            answers.append(await read_answer(reader, method))
+                        at += 1
+                        if b"\r\nconnection: close\r\n" in answers[-1].partition(b"\r\n\r\n")[0]:
+                            raise ConnectionError
+                except (ConnectionError, asyncio.IncompleteReadError):
+                    break
+    return answers
+
+
+async def test_http1_answers_are_the_same(programs: tuple[Headgate, Headgate]) -> None:
+    etag, same = map(etag_of_plain, programs)
+    assert etag == same
+    before = hot_answers(programs[0])
+    requests = some_requests(etag, REQUESTS, http1=True, seed=1)
+    hot, full = [await ask_http1(one, requests, seed=2) for one in programs]
+    assert len(hot) == len(full) == REQUESTS
+    for number, (ours, theirs) in enumerate(zip(hot, full, strict=True)):
+        assert without_what_differs(ours) == without_what_differs(theirs), requests[number]
+    ids = Counter(re.findall(rb"x-request-id: ([0-9a-f]{16})", b"".join(hot)))
+    assert len(ids) > REQUESTS * 0.9
+    assert set(ids.values()) == {1}
+    assert hot_answers(programs[0]) - before > REQUESTS / 5
+    assert hot_answers(programs[1]) == 0
+
+
+# --- HTTP/2 -----------------------------------------------------------------------------------
+
+
+async def ask_http2(
+    program: Headgate, requests: list[Request]
+) -> list[tuple[list[tuple[bytes, bytes]], bytes, int | None]]:
+    answers = []
+    for start in range(0, len(requests), 600):
+        async with talk.http2(port_of(program)) as client:
+            for at in range(start, min(start + 600, len(requests)), AT_ONCE):
+                streams = []
+                for method, target, fields in requests[at : at + AT_ONCE]:
+                    more = [
+                        (name.lower().encode(), value.encode())
+                        for name, value in fields
+                        if name not in ("Host", "Connection", "Upgrade")
+                    ]
+                    streams.append(client.request(target, method, headers=more))
+                await client.over(*streams, seconds=30)
+                for one in streams:
+                    answer = client.answers[one]
+                    answers.append((list(answer.headers.items()), bytes(answer.body), answer.reset))
+    return answers
+
+
+def without_what_differs_2(answer: tuple[list[tuple[bytes, bytes]], bytes, int | None]) -> object:
+    headers, body, reset = answer
+    own = dict(headers).get(b"x-request-id", b"(none)")
+    hidden = {b"date"} | ({b"content-digest", b"repr-digest"} if own in body else set())
+    shown = [
+        (name, b"(hidden)" if name in hidden else value.replace(own, b"(id)"))
+        for name, value in headers
+    ]
+    return shown, body.replace(own, b"(id)"), reset
+
+
+async def test_http2_answers_are_the_same(programs: tuple[Headgate, Headgate]) -> None:
+    etag, same = map(etag_of_plain, programs)
+    assert etag == same
+    before = hot_answers(programs[0])
+    requests = some_requests(etag, REQUESTS, http1=False, seed=3)
+    hot, full = [await ask_http2(one, requests) for one in programs]
+    assert len(hot) == len(full) == REQUESTS
+    for number, (ours, theirs) in enumerate(zip(hot, full, strict=True)):
+        assert without_what_differs_2(ours) == without_what_differs_2(theirs), requests[number]
+    assert hot_answers(programs[0]) - before > REQUESTS / 5
+
+
+# --- what is said of it -----------------------------------------------------------------------
+
+_COUNTED = re.compile(
+    r"headgate_(requests|downloads|sent_bytes|verifications|verification_bytes)_total|"
+    r"headgate_(request_duration|time_to_first_byte)_seconds_count|headgate_requests_in_flight"
+)
+_SAID = ("protocol", "method", "target", "status", "sent", "outcome", "origin", "verification",
+         "length", "fault", "detail", "client", "trace_id")  # fmt: skip
+
+
+def lines_of(program: Headgate) -> list[tuple[object, ...]]:
+    records = [json.loads(line) for line in program.output().splitlines() if line.startswith("{")]
+    return [tuple(one.get(name) for name in _SAID) for one in records if "request_id" in one]
+
+
+async def test_log_and_metrics_are_the_same(root: Path) -> None:
+    requests = some_requests('"unknown"', 400, http1=True, seed=5)
+    said: list[tuple[dict[str, float], list[tuple[object, ...]]]] = []
+    for prepared in ("16MiB", "0B"):
+        with Headgate(configuration(root, prepared=prepared)) as program:
+            await ask_http1(program, requests, seed=6)
+            counted = {
+                name: value for name, value in metrics(program).items() if _COUNTED.match(name)
+            }
+            used = hot_answers(program)
+        assert (used > 50) == (prepared == "16MiB")
+        said.append((counted, lines_of(program)))
+    (counted, lines), (expected, expected_lines) = said
+    assert counted == expected
+    assert lines == expected_lines
+    assert len(lines) > 350
+
+
+# --- files that change ------------------------------------------------------------------------
+
+COUNT = 40
+
+
+def old(number: int) -> bytes:
+    return b"old %3d" % number
+
+
+def new(number: int) -> bytes:
+    return b"new %3d" % number
+
+
+def _replace(root: Path, path: Path, number: int) -> None:
+    (root / f"{number}.new").write_bytes(new(number))
+    (root / f"{number}.new").replace(path)
+
+
+def _replace_keeping_times(root: Path, path: Path, number: int) -> None:
+    (root / f"{number}.new").write_bytes(new(number))
+    os.utime(root / f"{number}.new", (OLD, OLD))
+    (root / f"{number}.new").replace(path)
+
+
+def _write(root: Path, path: Path, number: int) -> None:
+    with path.open("r+b") as file:
+        file.write(new(number))
+    os.utime(path, (OLD, OLD))
+
+
+def _link(root: Path, path: Path, number: int) -> None:
+    (root / f"{number}.aside").write_bytes(new(number))
+    (root / f"{number}.link").symlink_to(f"{number}.aside")
+    (root / f"{number}.link").replace(path)
+
+
+def _link_outside(root: Path, path: Path, number: int) -> None:
+    """The very same file, but by a way that leads outside: it may not be seen any more."""
+    path.rename(root.parent / f"{number}.outside")
+    path.symlink_to(root.parent / f"{number}.outside")
+
+
+def _remove(root: Path, path: Path, number: int) -> None:
+    path.unlink()
+
+
+def _swap_for_a_directory(root: Path, path: Path, number: int) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES: list[tuple[Callable[[Path, Path, int], None], bool]] = [
+    (_replace, True),
+    (_replace_keeping_times, True),
+    (_write, True),
+    (_link, True),
+    (_link_outside, False),
+    (_remove, False),
+    (_swap_for_a_directory, False),
+]  # with whether there is something new to see
+
+
+class Changing:
+    """Files that change under a program, and what it served that it should not have.
+
+    `seconds`: for how long after a change the file as it was may be served.
+    """
+
+    def __init__(self, root: Path, base: str, seconds: float) -> None:
+        self.root, self.base, self.seconds = root, base, seconds
+        self.changed: dict[int, float] = {}
+        self.wrong: list[str] = []
+        self.stop = threading.Event()
+
+    def change(self, number: int) -> None:
+        CHANGES[number % len(CHANGES)][0](self.root, self.root / f"{number}.txt", number)
+        self.changed[number] = time.monotonic()
+
+    def check(self, client: httpx.Client, number: int) -> None:
+        since, begun = self.changed.get(number), time.monotonic()
+        answer = client.get(f"{self.base}/{number}.txt")
+        if since is None or begun - since < self.seconds:
+            return
+        shows_new = CHANGES[number % len(CHANGES)][1]
+        right = answer.content == new(number) if shows_new else answer.status_code == 404
+        if not right:
+            age = begun - since
+            self.wrong.append(f"{number}, {age:.3f} s: {answer.status_code} {answer.content!r}")
+
+    def load(self, seed: int) -> None:
+        chance = random.Random(seed)
+        with httpx.Client(trust_env=False) as client:
+            while not self.stop.is_set():
+                self.check(client, chance.randrange(COUNT))
+
+
+@pytest.mark.parametrize(("recheck", "seconds"), [("0s", 0.0), ("1s", 1.0)])
+def test_what_changed_is_not_served_any_more(tmp_path: Path, recheck: str, seconds: float) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(COUNT):
+        (root / f"{number}.txt").write_bytes(old(number))
+        os.utime(root / f"{number}.txt", (OLD, OLD))
+    time.sleep(SETTLED)
+    with Headgate(configuration(root, recheck=recheck)) as program:
+        changing = Changing(root, program.url, seconds)
+        threads = [threading.Thread(target=changing.load, args=(seed,)) for seed in range(2)]
+        with httpx.Client(trust_env=False) as client:
+            for number in list(range(COUNT)) * 3:
+                assert client.get(f"{program.url}/{number}.txt").content == old(number)
+            assert hot_answers(program) >= COUNT
+            for thread in threads:
+                thread.start()
+            try:
+                for number in range(COUNT):
+                    changing.change(number)
+                    changing.check(client, number)
+                time.sleep(seconds)
+                for number in range(COUNT):
+                    changing.check(client, number)
+            finally:
+                changing.stop.set()
+                for thread in threads:
+                    thread.join()
+    assert changing.wrong == []
