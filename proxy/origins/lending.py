@@ -23,6 +23,8 @@ class Stretch:
         number: the descriptor.
         fetch: called with an offset and a count; waits until these bytes are in memory. Raises
             an `OriginFault` where they can't be had, as `OpenObject.read` does.
+        to_copy: whether the bytes must be read. What is sent without being copied stays the file's
+            until the client has it; behind so many copied bytes, that can be waited for.
         was_cold: whether what lies before had to be fetched.
         taken: how many of the bytes were sent; noted by whoever sends them.
     """
@@ -31,6 +33,7 @@ class Stretch:
     offset: int
     count: int
     fetch: Fetch
+    to_copy: bool = False
     was_cold: bool = False
     taken: int = 0
 

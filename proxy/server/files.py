@@ -26,18 +26,19 @@ class FileToSend:
     Attributes:
         count: how many.
         more: whether the body goes on after them.
+        to_copy: whether they must be read, and those before be with the client in the end.
         number: the descriptor.
         offset: where the next of them is.
     """
 
     __slots__ = (
         "_fetch", "_follows", "_looked_to", "_own", "_taken", "_was_cold",
-        "count", "more", "number", "offset",
+        "count", "more", "number", "offset", "to_copy",
     )  # fmt: skip
 
     def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
         self.number, self.offset, self.count, self.more = number, offset, count, more
-        self._own = self._follows = self._was_cold = False
+        self._own = self._follows = self._was_cold = self.to_copy = False
         self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
         self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
         self._taken: Callable[[int], None] = _ignore
@@ -62,6 +63,7 @@ class FileToSend:
         part = cls(number, start, size, more=message.get("more_body", False))
         part._follows = offset is None
         part._fetch = getattr(file, "fetch", part._fetch)
+        part.to_copy = getattr(file, "to_copy", False)
         part._was_cold = getattr(file, "was_cold", False)
         part._taken = message.get("taken", _ignore)
         return part
@@ -103,6 +105,10 @@ class FileToSend:
         """So many bytes were sent."""
         self.offset += count
         self._taken(count)
+
+    def note_progress(self) -> None:
+        """The client took something of what the kernel had for it."""
+        self._taken(0)
 
     async def explain(self, size: int) -> None:
         """Raises why the next bytes can't be read, if whoever lent the file knows."""

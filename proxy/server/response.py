@@ -22,7 +22,7 @@ from proxy.semantics.fields import Field
 from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
 from proxy.server.disconnect import UntilDisconnect
-from proxy.server.zero_copy import message_of, pieces_of
+from proxy.server.zero_copy import BYTES_OF_PROGRESS, message_of, pieces_of
 
 # The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
 # take it several of them. With the default of 60 s the floor is 1.1 kB/s.
@@ -152,7 +152,7 @@ class _Sender:
         """Some of a stretch was taken. Each time it is enough, the client's time begins anew."""
         self._taken += count
         self._progress.sent += count
-        self._since += count
+        self._since += count or BYTES_OF_PROGRESS
         if self._since < BYTES_PER_STALL or self._limit is None:
             return
         now, progress = monotonic(), self._progress

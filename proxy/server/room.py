@@ -10,10 +10,15 @@ uvloop waits for no descriptor that is a transport's, so that it is a duplicate 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import select
 import socket
+import sys
+import termios
 from collections.abc import Callable
+
+_OUTPUT_QUEUE: int | None = getattr(termios, "TIOCOUTQ", None)
 
 # Where there is room, there is for so much: the kernel says so when half of what it may hold unsent
 # (`proxy.server.accepting`) is free. Asked less often, it also wakes us less often.
@@ -43,6 +48,16 @@ class Room:
             self._poll = select.poll()
             self._poll.register(self.out, select.POLLOUT)
         return bool(self._poll.poll(0))
+
+    def untaken(self) -> int:
+        """How many bytes the kernel has that the client has not acknowledged; 0 if nobody knows."""
+        if _OUTPUT_QUEUE is None:
+            return 0
+        try:
+            answer = fcntl.ioctl(self.out.fileno(), _OUTPUT_QUEUE, bytes(4))
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
 
     def tell(self, callback: Callable[[], None]) -> None:
         """Calls it as long as there is room, until `forget`."""

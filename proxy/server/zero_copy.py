@@ -23,8 +23,10 @@ from proxy.semantics.representation import Span
 
 ZERO_COPY: Final = "http.response.zerocopysend"
 PATH: Final = "http.response.pathsend"
-# Fields as of zero copy send; "file" may have `fetch` (`proxy.origins.lending.Stretch`), and
-# "taken" is a function that is called with the count of bytes each time some were taken.
+# Fields as of zero copy send; "file" may be a `proxy.origins.lending.Stretch` and say more. "taken"
+# is a function that is called with the count of bytes each time some were taken, and with 0 each
+# time the client got so much of what had been taken for it:
+BYTES_OF_PROGRESS: Final = 64 * 1024
 LENT: Final = "headgate.file"
 
 # What is put into a scope where the kernel can send files, and where it can't.

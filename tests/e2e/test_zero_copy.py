@@ -224,6 +224,16 @@ def test_a_file_written_to_meanwhile_breaks_off(world: World, how: str) -> None:
     assert access[0]["sent"] < LARGE
 
 
+def test_what_the_kernel_still_holds_is_not_taken_for_sent(world: World) -> None:
+    """It is the file's own memory, so that what is written to the file now is what it sends."""
+    path = world.put("held", b"a" * 256 * 1024)
+    with world.ask("/held") as one:
+        time.sleep(0.5)
+        with path.open("r+b") as file:
+            file.write(b"b" * 256 * 1024)
+        assert len(rest_of(one)) < 256 * 1024
+
+
 def test_a_reader_that_stops_is_given_up_and_a_slow_one_is_not(world: World) -> None:
     world.put("stalled", bytes(LARGE))
     begun = time.monotonic()

@@ -18,12 +18,14 @@ from typing import Any, Protocol
 from proxy.server.files import AHEAD, FileToSend
 from proxy.server.room import ENOUGH, Room
 from proxy.server.state import Peer
-from proxy.server.zero_copy import OFFER_ELSEWHERE, OFFER_IN_CLEAR
+from proxy.server.zero_copy import BYTES_OF_PROGRESS, OFFER_ELSEWHERE, OFFER_IN_CLEAR
 
 # Sent by one call: 200 µs of work.
 _PIECE = AHEAD
 # Read at once where the kernel can't send it.
 _COPIED = 64 * 1024
+# Seconds between two questions whether the client has what was sent; they get rarer.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.5
 # Seconds for which pages that were seen in memory are taken to stay there.
 _LONG = 0.02
 # The file system has no sendfile; reading the file failed. Other errors are the connection's.
@@ -90,6 +92,10 @@ async def send_file(outlet: Outlet, head: bytes, file: FileToSend) -> None:
         if room is None or outlet.peer.tls:
             outlet.transport.write(head)
             await _copy(outlet, room, file, file.count)
+        elif file.to_copy:
+            outlet.transport.write(head)
+            await _copy(outlet, room, file, file.count)
+            await _settle(outlet, room, file)
         else:
             await _send_head(outlet, room.out, head)
             await _send_all(outlet, room, file)
@@ -144,6 +150,22 @@ async def _copy(outlet: Outlet, room: Room | None, file: FileToSend, left: int) 
         left -= len(data)
         file.passed(len(data))
         del data  # while the client pauses nothing is held for it
+
+
+async def _settle(outlet: Outlet, room: Room, file: FileToSend) -> None:
+    """Waits until the client has what was sent before these bytes, which are copies.
+
+    Nothing tells when it is so: the kernel has to be asked now and then.
+    """
+    pause, before = _FIRST_PAUSE, room.untaken()
+    while (untaken := room.untaken()) > file.count and not outlet.lost:
+        if before - untaken >= BYTES_OF_PROGRESS:
+            before = untaken
+            file.note_progress()
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    if outlet.lost:
+        raise _gone()
 
 
 async def _wait_for(outlet: Outlet, room: Room, file: FileToSend) -> None:

@@ -356,3 +356,51 @@ def test_room_needs_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "dup", full)
         with pytest.raises(OSError, match="too many"):
             room.Room(Transport())
+
+
+async def test_copies_wait_until_what_was_before_has_arrived(number: int) -> None:
+    """Before the last of a response is sent, nothing of it may be the file's own memory."""
+    ended: list[float] = []
+    told: list[int] = []
+
+    class Copied:
+        to_copy = True
+
+        def fileno(self) -> int:
+            return number
+
+    async def sends(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(200, length(160_001)))
+        await send({**lent(number, 0, 150_000, more=True), "type": LENT})
+        copied = {**lent(Copied(), 150_000, 10_000, more=True), "type": LENT}
+        await send({**copied, "taken": told.append})
+        ended.append(asyncio.get_running_loop().time())
+        await send(body(b"x"))
+
+    loop = asyncio.get_running_loop()
+    async with served(sends) as (_, port):
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            one.setblocking(False)
+            await loop.sock_connect(one, ("127.0.0.1", port))
+            await loop.sock_sendall(one, GET)
+            await asyncio.sleep(0.3)
+            assert sum(told) == 10_000
+            assert not ended
+            got = b""
+            while piece := await loop.sock_recv(one, 200_000):
+                got += piece
+        assert got.endswith(CONTENT[:160_000] + b"x")
+        assert ended
+
+
+async def test_a_client_that_takes_what_the_kernel_holds_is_not_stalled(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = iter((300_000, 300_000, 230_000, 150_000, 150_000, 5))
+    told: list[int] = []
+    monkeypatch.setattr(room.Room, "untaken", lambda _: next(queue))
+    copied = type("Copied", (), {"to_copy": True, "fileno": lambda _: number})()
+    message = {**lent(copied, 0, 10), "type": LENT, "taken": told.append}
+    assert (await answer(saying(start(200, length(10)), message)))[1] == CONTENT[:10]
+    assert told == [10, 0, 0]
