@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from proxy.origins.resident import bring, page_cache
+from proxy.origins.threads import Descriptor
 from proxy.server.zero_copy import PATH
 
 # How far ahead pages are looked for.
@@ -38,7 +39,8 @@ class FileToSend:
 
     def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
         self.number, self.offset, self.count, self.more = number, offset, count, more
-        self._own = self._follows = self._was_cold = self.to_copy = False
+        self._follows = self._was_cold = self.to_copy = False
+        self._own: Descriptor | None = None
         self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
         self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
         self._taken: Callable[[int], None] = _ignore
@@ -50,9 +52,14 @@ class FileToSend:
         Raises `OSError` if a path can't be opened, `ValueError` for what can't be sent.
         """
         if message["type"] == PATH:
-            number = await asyncio.to_thread(_open, message["path"])
-            whole = cls(number, 0, os.fstat(number).st_size, more=False)
-            whole._own = True
+            own = Descriptor()
+            try:
+                size = await asyncio.to_thread(_open_into, own, message["path"])
+            except BaseException:
+                own.close()  # in a thread that nobody waits for any more, as soon as it is open
+                raise
+            whole = cls(own.number, 0, size, more=False)
+            whole._own = own
             return whole
         file, offset, count = message["file"], message.get("offset"), message.get("count")
         number = file if isinstance(file, int) else file.fileno()
@@ -70,8 +77,8 @@ class FileToSend:
 
     def close(self) -> None:
         """Closes a file that was opened here; leaves another where its reader expects."""
-        if self._own:
-            os.close(self.number)
+        if self._own is not None:
+            self._own.close()
         elif self._follows:
             os.lseek(self.number, self.offset, os.SEEK_SET)
 
@@ -124,13 +131,14 @@ def _ignore(count: int) -> None:
     """Tells nobody."""
 
 
-def _open(path: str) -> int:
-    """Opens a regular file; for threads."""
+def _open_into(descriptor: Descriptor, path: str) -> int:
+    """Opens a regular file and returns its size; for threads."""
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
+    known = os.fstat(number)
+    descriptor.adopt(number)
+    if not stat.S_ISREG(known.st_mode):
         raise ValueError(f"{path} is no regular file")
-    return number
+    return known.st_size
 
 
 async def _fetch(number: int, offset: int, count: int) -> None:

@@ -522,13 +522,9 @@ class _Lends:
     async def _fetch(self, offset: int, count: int) -> None: ...
 
 
-class _Lending:
-    def __init__(self, origin: MemoryOrigin) -> None:
-        self._origin = origin
-        self.start, self.aclose = origin.start, origin.aclose
-
+class _Lending(Watched):
     async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
-        return _Lends(await self._origin.open(key, want))
+        return _Lends(await super().open(key, want))
 
 
 @pytest.mark.parametrize(
@@ -544,7 +540,7 @@ class _Lending:
 async def test_what_is_not_checked_is_lent_with_the_same_verdict(
     policy: Policy, sums: tuple[Checksum, ...], span: Span, reason: str
 ) -> None:
-    layer = Layer(policy=policy).over(_Lending(MemoryOrigin({"a": stored(SMALL, *sums)})))
+    layer = Layer(policy=policy).over(_Lending({"a": stored(SMALL, *sums)}))
     opened = await layer.origin.open("a")
     async with aclosing(opened.lend(span)) as pieces:
         given = [piece async for piece in pieces]

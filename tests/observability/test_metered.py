@@ -115,7 +115,7 @@ class Lends(MemoryOrigin):
             yield Stretch(0, 0, 1000, self.fetch)
             yield bytes(10)
 
-        setattr(opened, "lend", lend)  # noqa: B010  # duck-typed
+        setattr(opened, "lend", lend)  # noqa: B010  # which the type does not know
         return opened
 
     async def fetch(self, offset: int, count: int) -> None:

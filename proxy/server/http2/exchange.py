@@ -32,7 +32,7 @@ Message = MutableMapping[str, Any]
 # while it fetches more.
 LOW_WATER = 2 * 2**14
 # What is read of a file at once if the client has room, and what if not, to go with the head.
-_COPIED, _FIRST = 2**17, 2**14
+_COPIED, _FIRST = 6 * 2**14, 2**14
 _EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.trailers": {}, **OFFER_ELSEWHERE}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
