@@ -17,9 +17,13 @@ from functools import partial
 from pydantic import SecretStr
 
 from proxy.cache.cache import Cache, CacheOptions
+from proxy.cache.judging import Checks
 from proxy.cache.layer import Cached
 from proxy.config import Settings
 from proxy.config import settings as options
+from proxy.integrity.checksums import new_sum
+from proxy.integrity.choice import choose
+from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
 from proxy.observability import metrics as names
@@ -68,7 +72,8 @@ def make_cache(table: options.Cache | None) -> Cache | None:
             read_ahead=table.read_ahead,
             missing_ttl=table.missing_ttl,
             follow_demands=table.follow_requests,
-        )
+        ),
+        Checks(choose, new_sum, is_combinable, combine),
     )
 
 

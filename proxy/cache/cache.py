@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import time
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from proxy.cache.entry import Entries, Entry, Marks
 from proxy.cache.files import Files
 from proxy.cache.filling import Filler
 from proxy.cache.format import Head
-from proxy.cache.janitor import Janitor
+from proxy.cache.janitor import Janitor, Limits
+from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
 from proxy.cache.standing import Presence
@@ -29,6 +31,8 @@ _MIB: Final = 1024 * 1024
 # Work in the background that waits at the same time; more is left undone, which costs no
 # correctness.
 MOST_BACKGROUND: Final = 256
+# Seconds that writes to disk have to end before what they leave is removed.
+_WRITES: Final = 5.0
 # Purges are remembered while other processes are told of them and the disk is gone through, so that
 # nothing from before them comes back.
 _MOST_FENCES, _FENCE_SECONDS = 1000, 600.0
@@ -55,7 +59,7 @@ class CacheOptions:
     free: int = 1024 * _MIB
     memory: int = 256 * _MIB
     width: int = 8 * _MIB
-    read_ahead: int = 4
+    read_ahead: int = 6
     missing_ttl: float = 5.0
     follow_demands: bool = False
 
@@ -88,9 +92,12 @@ def _is_meant(entry: Entry, purge: Purge) -> bool:
 
 
 class Cache:
-    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on."""
+    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on.
 
-    def __init__(self, options: CacheOptions) -> None:
+    With `checks`, objects are compared with the store's checksum as soon as all slices have come.
+    """
+
+    def __init__(self, options: CacheOptions, checks: Checks | None = None) -> None:
         self.options = options
         self.memory = Memory(options.memory)
         self.entries = Entries()
@@ -104,8 +111,9 @@ class Cache:
         """How many purges there were: what was asked of an origin in an earlier one may be old."""
         if options.directory is not None:
             self.disk = Disk(Files(options.directory), FileWatcher())
-        self.filler = Filler(self.memory, self.disk, self.replaced)
+        self.filler = Filler(self.memory, self.disk, self.replaced, self.seal, checks)
         self._background: set[asyncio.Task[Any]] = set()
+        self._removing: dict[str, asyncio.Task[None]] = {}
         self._fences: deque[tuple[float, Purge]] = deque(maxlen=_MOST_FENCES)
         self._doubtful = 0.0  # what was validated before has to be again: a fence was pushed out
 
@@ -113,27 +121,36 @@ class Cache:
         """Makes the directory ready; raises `StartError`."""
         if self.disk is not None:
             await self.disk.start()
+            options = self.options
+            limits = Limits(bytes=options.size, files=options.files, free=options.free)
+            self.janitor = Janitor(Path(self.disk.files.root), limits, self.disk.hits)
+            self.janitor.start()
 
     async def aclose(self) -> None:
         """Ends all that is on its way and closes all that is open."""
         try:
-            tasks = list(self._background)
+            tasks = [*self._background, *self._removing.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.filler.aclose()
+            if self.janitor is not None:
+                await asyncio.to_thread(self.janitor.stop)
         finally:
+            if self.janitor is not None:
+                self.janitor.stop(wait=False)
             if self.disk is not None:
                 self.disk.close()
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Does something that nobody waits for."""
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> bool:
+        """Does something that nobody waits for; false if there is too much of it already."""
         if len(self._background) >= MOST_BACKGROUND:
             work.close()
-            return
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return True
 
     # --- entries --------------------------------------------------------------------------------
 
@@ -164,7 +181,21 @@ class Cache:
         entry.dropped = True
         self.discard_slices(entry)
         if self.disk is not None:
-            self.spawn(self._remove_files(entry))
+            before = self._removing.get(entry.name)
+            work = self._remove_files(self.disk, entry, before)
+            task = self._removing[entry.name] = asyncio.get_running_loop().create_task(work)
+            task.add_done_callback(lambda _: self._removed(entry.name, task))
+
+    def _removed(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._removing.get(name) is task:
+            del self._removing[name]
+
+    async def removed(self, name: str) -> None:
+        """Waits until the files of versions that were dropped are gone, so that nobody takes them
+        for the current one."""
+        task = self._removing.get(name)
+        if task is not None:
+            await asyncio.wait([task])
 
     def discard_slices(self, entry: Entry) -> None:
         """Forgets the slices of a version that are in memory or open."""
@@ -175,11 +206,14 @@ class Cache:
             for name in [one for one in self.disk.open_names() if one.startswith(prefix)]:
                 self.disk.drop(name)
 
-    async def _remove_files(self, entry: Entry) -> None:
+    async def _remove_files(
+        self, disk: Disk, entry: Entry, before: asyncio.Task[None] | None
+    ) -> None:
         """Removes a version's files, and the head if it is still this version's."""
-        disk = self.disk
-        if disk is not None:
-            await disk.run(disk.files.remove_version, entry.name, entry.version)
+        if before is not None:
+            await asyncio.wait([before])
+        await disk.writes.settled(_WRITES)
+        await disk.run(disk.files.remove_version, entry.name, entry.version)
 
     # --- purging --------------------------------------------------------------------------------
 
@@ -301,7 +335,7 @@ class Cache:
             if found is not None:
                 whole = found.state == "whole" and index != begun
                 memory, filling = memory + whole, filling + (not whole)
-            elif self.disk is not None and self.disk.opened(name) is not None:
+            elif self.disk is not None and self.disk.is_open(name):
                 disk += 1
             else:
                 unknown.append(name)

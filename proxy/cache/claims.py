@@ -8,10 +8,12 @@ renamed to where it belongs, or by being unlinked.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.origins.threads import Descriptor
@@ -35,6 +37,8 @@ class Claim:
     path: str
     descriptor: Descriptor
     mine: bool
+    _name_is_ours: bool = True
+    _renaming: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, buffers: Sequence[bytes]) -> None:
         """Writes all buffers behind what is there; raises OSError, for want of room among
@@ -48,21 +52,30 @@ class Claim:
             return os.pread(number, length, position)
 
     def publish(self, path: str) -> None:
-        """Syncs the file and puts it where it belongs, in place of an older one if there is one."""
+        """Syncs the file and puts it where it belongs, in place of an older one if there is one.
+
+        Raises OSError, also where it was withdrawn while a slow disk synced it: the name in `tmp/`
+        may be another's by then.
+        """
         with self.descriptor.in_use() as number:
-            os.fdatasync(number)
-            os.rename(self.path, path)
+            os.fdatasync(_open(number))
+            with self._renaming:
+                if not self._name_is_ours:
+                    raise OSError(errno.ECANCELED, "it was withdrawn", self.path)
+                os.rename(self.path, path)
+                self._name_is_ours = False
 
     def withdraw(self) -> None:
         """Takes the file away: what was to be done is not. Only while it is locked is it ours."""
-        with self.descriptor.in_use() as number:
-            if number >= 0:
+        with self.descriptor.in_use() as number, self._renaming:
+            if number >= 0 and self._name_is_ours:
+                self._name_is_ours = False
                 _unlink(self.path)
 
     def is_locked(self) -> bool:
         """Whether another still has it."""
         with self.descriptor.in_use() as number:
-            if not _lock(number, fcntl.LOCK_SH):
+            if not _lock(_open(number), fcntl.LOCK_SH):
                 return True
             fcntl.flock(number, fcntl.LOCK_UN)
             return False
@@ -91,6 +104,13 @@ def claim(path: str) -> Claim:
             raise
         return Claim(path, adopted(number), mine)
     raise OSError(0, "it is renamed again and again", path)
+
+
+def _open(number: int) -> int:
+    """The same; raises OSError for -1, for which some calls raise ValueError."""
+    if number < 0:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return number
 
 
 def _lock(number: int, kind: int) -> bool:

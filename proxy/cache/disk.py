@@ -20,8 +20,8 @@ from typing import Final, ParamSpec, TypeVar
 from proxy.cache.claims import Claim, adopted
 from proxy.cache.files import Files, Found
 from proxy.cache.format import Head, Label
+from proxy.cache.held import Held
 from proxy.cache.hits import HitTable
-from proxy.cache.holding import Held
 from proxy.cache.stored import DamagedSlice, StoredSlice
 from proxy.cache.watching import FileWatcher
 from proxy.cache.writing import Writes
@@ -30,6 +30,7 @@ from proxy.origins.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Look = Callable[[str], Found | Claim | None]
 
 logger = logging.getLogger("headgate")
 
@@ -39,6 +40,9 @@ PATIENCE: Final = 5.0
 _FIRST_REST, _LONGEST_REST = 5.0, 60.0
 # Slices held open by one worker; a descriptor each.
 MOST_OPEN: Final = 256
+# Slices whose last bytes are being written and synced. With more of them the disk is slower than
+# the origin, and the memory they take is in no budget: new ones are not written.
+MOST_WRITTEN: Final = 32
 # What says that the directory is full, not that it is broken.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -71,14 +75,22 @@ class Disk:
         self._threads = Threads(PATIENCE)
         self._open: OrderedDict[str, StoredSlice] = OrderedDict()
         self._dropping: set[asyncio.Task[None]] = set()
+        self._writing = 0
         self._rests_until = 0.0
         self._rest = _FIRST_REST
         self._why = ""
 
     async def start(self) -> None:
         """Makes the directory ready; raises `StartError`."""
-        await self._threads.run(self.files.prepare)
-        self._hits = await self._threads.take(HitTable.open, Path(self.files.root) / "hits")
+        root = self.files.root
+        try:
+            await self._threads.run(self.files.prepare)
+            self._hits = await self._threads.take(HitTable.open, Path(root) / "hits")
+        except OriginFault as fault:
+            raise StartError(
+                f"cache.directory {root!r} does not answer ({fault}): is its disk there, and fast "
+                "enough?"
+            ) from None
 
     @property
     def hits(self) -> HitTable:
@@ -92,9 +104,7 @@ class Disk:
     @property
     def resting(self) -> str:
         """Why nothing is written to it at the moment, or ""."""
-        if monotonic() < self._rests_until:
-            return self._why
-        return ""
+        return self._why if monotonic() < self._rests_until else ""
 
     def rest(self, error: BaseException) -> None:
         """Leaves the directory alone for a while."""
@@ -161,6 +171,10 @@ class Disk:
             self.hits.touch(name)
         return found
 
+    def is_open(self, name: str) -> bool:
+        """The same without counting."""
+        return name in self._open
+
     async def look(self, name: str, label: Label) -> StoredSlice | Held | None:
         """The slice if it is there, else the claim on filling it, ours or another's.
 
@@ -170,21 +184,27 @@ class Disk:
             return None
         for _ in range(2):
             try:
-                found = await self._threads.take(self.files.look, name)
+                look: Look = self.files.look if self._may_write() else self.files.open_slice
+                found = await self._threads.take(look, name)
             except DamagedSlice as damaged:
                 self._note_damage(str(damaged))
                 continue
             except (OSError, OriginFault) as error:
                 self.rest(error)
                 return None
-            if isinstance(found, Claim):
-                return self._held(found)
+            if found is None or isinstance(found, Claim):
+                return None if found is None else self._held(found)
             stored = self._adopt(name, found)
             if stored.label == label:
                 self.hits.touch(name)
                 return stored
             await self.reject(name, stored)  # whole, but of something else: files were swapped
         return None
+
+    def _may_write(self) -> bool:
+        """Whether there is room for one more slice, and the disk keeps up with those before."""
+        usage = self.hits.usage()
+        return (usage is None or not usage.full) and self._writing < MOST_WRITTEN
 
     async def reject(self, name: str, stored: StoredSlice) -> None:
         """Drops a slice that is whole and not what it has to be."""
@@ -193,14 +213,20 @@ class Disk:
         await self.run(self.files.drop, stored.path)
 
     async def is_stored(self, names: list[str]) -> list[bool]:
-        """Which of these slices are there, by a look at the directory."""
+        """Which of these slices are there, by a look at the directory; none while it rests."""
+        if self.resting:
+            return [False] * len(names)
         found = await self.run(self.files.are_there, names)
         return [False] * len(names) if found is None else found
 
     async def finish(self, held: Held, name: str, label: Label, table: bytes) -> bool:
         """Writes what is left of a slice we filled, and lets everybody find it."""
-        with self.writes.noted():
-            return await self._finish(held, name, label, table)
+        self._writing += 1
+        try:
+            with self.writes.noted():
+                return await self._finish(held, name, label, table)
+        finally:
+            self._writing -= 1
 
     async def _finish(self, held: Held, name: str, label: Label, table: bytes) -> bool:
         try:
@@ -248,6 +274,7 @@ class Disk:
             found.table,
             self._threads,
             lambda path: self._damage(name, path),
+            lambda fault: self._fail(name, fault),
         )
         self.drop(name)
         self._open[name] = stored
@@ -262,6 +289,11 @@ class Disk:
         task = asyncio.get_running_loop().create_task(self.run(self.files.drop, path))
         self._dropping.add(task)
         task.add_done_callback(self._dropping.discard)
+
+    def _fail(self, name: str, fault: OriginFault) -> None:
+        """A reader waited for the disk in vain: the next one does without."""
+        self.drop(name)
+        self.rest(fault)
 
     def _note_damage(self, path: str) -> None:
         self.counts.damaged += 1

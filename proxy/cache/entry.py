@@ -23,6 +23,9 @@ from proxy.semantics.representation import Representation
 MOST_ENTRIES: Final = 10_000
 # Names with nothing but a time.
 MOST_MARKS: Final = 20_000
+# The age in seconds of what is to be validated in any case: more than the 2**31 for which something
+# may be fresh, and as much again for which it may be used when stale.
+_LONG_AGO: Final = 2.0**33
 # Ends of ranges that were read lately: a range that begins at one of them goes on with it.
 _RECENT: Final = 8
 
@@ -37,6 +40,9 @@ class Entry:
         validated: when the origin last said that it is the current one, by `time.monotonic`.
         dropped: nothing of it may be given to a request that comes from now on.
         recent: where ranges of it ended lately.
+        sums: of its slices, by the store's algorithm, as far as this process fetched them.
+        tables: the check values of the same slices' tables.
+        validating: the origin is being asked about it while it is given.
     """
 
     __slots__ = (
@@ -46,7 +52,10 @@ class Entry:
         "name",
         "on_disk",
         "recent",
+        "sums",
+        "tables",
         "validated",
+        "validating",
         "version",
     )
 
@@ -56,11 +65,12 @@ class Entry:
         self.version = version_name(head.representation, head.width)
         self.on_disk = on_disk
         self.dropped = False
+        self.validating = False
+        self.sums: dict[int, bytes] = {}
+        self.tables: dict[int, bytes] = {}
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._lifetimes: dict[Terms, Lifetime] = {}
-        # The wall clock may be set back; an age is never negative, and from here on it is not
-        # asked.
-        self.validated = monotonic() - max(0.0, time() - head.validated)
+        self.validated = _validated(head.validated)
 
     @property
     def representation(self) -> Representation:
@@ -119,13 +129,21 @@ class Entry:
         if representation is not None:
             head = replace(head, representation=representation, complete=complete or head.complete)
         self.head = head
-        self.validated = monotonic() - max(0.0, time() - asked)
+        self.validated = _validated(asked)
         self._lifetimes.clear()
 
     def expire(self) -> None:
         """It is to be validated before it is used again."""
         self.head = replace(self.head, validated=0.0)
-        self.validated = monotonic() - time()
+        self.validated = _validated(0.0)
+
+
+def _validated(at: float) -> float:
+    """When that was by `time.monotonic`; `at` is in seconds since 1970, or 0 for never.
+
+    The wall clock may be set back; an age is never negative, and from here on it is not asked.
+    """
+    return monotonic() - (max(0.0, time() - at) if at else _LONG_AGO)
 
 
 class Entries:

@@ -139,14 +139,23 @@ class Files:
         if found is not None:
             return found
         held = claim(self.temporary(name))
-        if held.mine:
+        if not held.mine:
+            return held
+        try:
             # Whoever had it may have finished between the two.
             found = self.open_slice(name)
-            if found is not None:
-                held.withdraw()
-                held.close()
-                return found
-        return held
+        except BaseException:
+            held.close()
+            raise
+        if found is None:
+            return held
+        try:
+            held.withdraw()
+        except OSError:
+            pass  # unlocked, it is the next one's, or the janitor's
+        finally:
+            held.close()
+        return found
 
     def open_slice(self, name: str) -> Found | None:
         """The slice if it is there; otherwise as `look`."""
@@ -167,6 +176,8 @@ class Files:
         """Writes the rest of a slice and its footer, and puts it where it belongs."""
         held.write([*rest, write_footer(label, table)])
         held.publish(self.path(name))
+        # The head of an object without slices goes after a while: this one has a slice again.
+        _touch(self.path(name.partition(".")[0] + HEAD))
 
     def remove_version(self, object_: str, version: str) -> None:
         """Unlinks the slices of a version, and the object's head if it is of that version."""
@@ -198,6 +209,13 @@ class Files:
         """The files of one object, its head first."""
         found = [name for name in self.names((object_[:2],)) if name.startswith(f"{object_}.")]
         return sorted(found, key=lambda name: not name.endswith(HEAD))
+
+
+def _touch(path: str) -> None:
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        pass
 
 
 def _unlink(path: str) -> None:

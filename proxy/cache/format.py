@@ -31,9 +31,12 @@ _LENGTH: Final = struct.Struct("!I")
 _TRAILER: Final = struct.Struct(f"!II{WIDTH}s8s")
 TRAILER_SIZE: Final = _TRAILER.size
 
-# A key has at most a few KiB, and a seal 8 bytes for each slice: 100 GiB in slices of 1 MiB.
+# A key has at most a few KiB, and a seal 19 bytes for each slice: 860 GiB in slices of 8 MiB. One
+# that is longer is left out.
 MOST_JSON: Final = 2 * 1024 * 1024
 MOST_HEAD: Final = MOST_JSON + 64
+# What JSON of another make, whose sum is right, may raise when it is taken apart.
+_OF_ANOTHER_MAKE: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,11 @@ def write_head(head: Head) -> bytes:
         "complete": head.complete,
         "representation": _told(head.representation),
     }
+    text = _json(told)
     if head.seal is not None:
-        told |= {"seal": [one.hex() for one in head.seal], "sealed_by": head.sealed_by}
-    text = json.dumps(told, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+        seal = {"seal": [one.hex() for one in head.seal], "sealed_by": head.sealed_by}
+        sealed = _json(told | seal)
+        text = sealed if len(sealed) <= MOST_JSON else text
     body = _HEAD_MAGIC + _LENGTH.pack(len(text)) + text
     return body + sum_of(body)
 
@@ -102,7 +107,7 @@ def read_head(file: bytes) -> Head | None:
     if len(file) != start + length + WIDTH or sum_of(file[:-WIDTH]) != file[-WIDTH:]:
         return None
     try:
-        told = json.loads(file[start:-WIDTH])
+        told = _read_json(file[start:-WIDTH])
         seal = told.get("seal")
         return Head(
             origin=told["origin"],
@@ -114,8 +119,18 @@ def read_head(file: bytes) -> Head | None:
             seal=None if seal is None else tuple(map(bytes.fromhex, seal)),
             sealed_by=told.get("sealed_by", ""),
         )
-    except (KeyError, TypeError, ValueError):  # its sum is right: another release wrote it
+    except _OF_ANOTHER_MAKE:
         return None
+
+
+def _json(told: object) -> bytes:
+    """Not escaped: two halves of a pair, which a key may hold, would be read as one character."""
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _read_json(text: bytes) -> Any:  # noqa: ANN401  # whatever it holds
+    return json.loads(text.decode("utf-8", "surrogatepass"))
 
 
 def _told(representation: Representation) -> dict[str, Any]:
@@ -164,7 +179,12 @@ def _representation(told: Mapping[str, Any]) -> Representation:
 
 
 def _etag(text: str | None) -> EntityTag | None:
-    return None if text is None else parse_etag(text)
+    if text is None:
+        return None
+    tag = parse_etag(text)
+    if tag is None:
+        raise ValueError(text)
+    return tag
 
 
 # --- slices -------------------------------------------------------------------------------------
@@ -173,7 +193,7 @@ def _etag(text: str | None) -> EntityTag | None:
 def write_footer(label: Label, table: bytes) -> bytes:
     """What stands behind the bytes of a slice."""
     told = [label.origin, label.key, label.version, label.index, label.length]
-    text = json.dumps(told, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    text = _json(told)
     check = sum_of(text + table)
     return text + table + _TRAILER.pack(len(text), len(table), check, _SLICE_MAGIC)
 
@@ -190,15 +210,17 @@ def footer_size(trailer: bytes) -> int | None:
 
 def read_footer(footer: bytes, size: int) -> tuple[Label, bytes] | None:
     """The label and the table of a footer, in a file of `size` bytes; None if it is damaged."""
-    length, table_length, check, _ = _TRAILER.unpack(footer[-TRAILER_SIZE:])
+    if footer_size(footer[-TRAILER_SIZE:]) != len(footer):
+        return None
+    length, _, check, _ = _TRAILER.unpack(footer[-TRAILER_SIZE:])
     told = footer[:-TRAILER_SIZE]
-    if len(told) != length + table_length or sum_of(told) != check:
+    if sum_of(told) != check:
         return None
     try:
-        origin, key, version, index, content = json.loads(told[:length])
-    except ValueError:
+        origin, key, version, index, content = _read_json(told[:length])
+    except _OF_ANOTHER_MAKE:
         return None
     label, table = Label(origin, key, version, index, content), told[length:]
-    if size != content + len(footer) or len(table) != blocks_in(content) * WIDTH:
+    if type(content) is not int or size != content + len(footer):
         return None
-    return label, table
+    return (label, table) if len(table) == blocks_in(content) * WIDTH else None

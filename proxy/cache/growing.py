@@ -31,6 +31,7 @@ class Slice:
         state: "growing", "whole", "failed" (`fault` says why), or "gone" when it was dropped.
         interest: how many requests read it or mean to.
         was_read: whether one did; else it was only fetched ahead.
+        judged: it is compared with the store's checksum before it is called whole.
         table: the check values of its blocks, once all bytes have come.
     """
 
@@ -41,6 +42,7 @@ class Slice:
         "_waiting",
         "fault",
         "interest",
+        "judged",
         "length",
         "received",
         "state",
@@ -55,11 +57,13 @@ class Slice:
         self.fault: Fault | None = None
         self.interest = 0
         self.was_read = False
+        self.judged = False
         self.table = b""
         self._buffers: list[bytes] = []
         self._ends: list[int] = []
         self._sums = BlockSums()
-        self._waiting: list[asyncio.Future[None]] = []
+        # In the order they came, as keys, so that who leaves is taken out at once.
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     # --- for who fills it -----------------------------------------------------------------------
 
@@ -138,18 +142,17 @@ class Slice:
 
     async def _next(self) -> None:
         waiting = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting[waiting] = None
         try:
             async with asyncio.timeout(PATIENCE):
                 await waiting
         except TimeoutError:
             raise OriginTimeout(f"no byte of a slice came for {PATIENCE:g} s") from None
         finally:
-            if not waiting.done():
-                waiting.cancel()
+            self._waiting.pop(waiting, None)
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         for one in waiting:
             if not one.done():
                 one.set_result(None)

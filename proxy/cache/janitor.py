@@ -74,10 +74,10 @@ class Janitor:
         self._thread = threading.Thread(target=self._run, name="cache-janitor", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the thread and waits for it, up to two seconds."""
+    def stop(self, *, wait: bool = True) -> None:
+        """Ends the thread, and waits for it up to two seconds."""
         self._stopping.set()
-        if self._thread is not None:
+        if wait and self._thread is not None:
             self._thread.join(_STOP_TIMEOUT)
             self._thread = None
 

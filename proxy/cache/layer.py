@@ -15,7 +15,7 @@ from typing import Final, cast
 from proxy.cache.cache import Cache
 from proxy.cache.entry import Entry
 from proxy.cache.format import Head
-from proxy.cache.holding import Held
+from proxy.cache.held import Held
 from proxy.cache.naming import object_name
 from proxy.cache.object import CachedObject
 from proxy.cache.passing import PassedObject
@@ -96,8 +96,13 @@ class Cached:
 
     # --- from what is kept ----------------------------------------------------------------------
 
-    def _at_hand(self, name: str, want: Want, arrived: float | None) -> CachedObject | None:
-        """What may be given without asking; `arrived` is when a request came that has waited."""
+    def _at_hand(
+        self, name: str, want: Want, arrived: float | None, *, stale: bool = True
+    ) -> CachedObject | None:
+        """What may be given without asking; `arrived` is when a request came that has waited.
+
+        `stale`: also what has to be validated meanwhile.
+        """
         entry = self.cache.entries.get(name)
         if entry is None or (want.checksums and not entry.head.complete):
             return None
@@ -110,6 +115,8 @@ class Cached:
         if use is Use.VALIDATE:
             return None
         if use is Use.STALE_WHILE_REVALIDATE:
+            if not stale:
+                return None
             self._validate_behind(entry, want)
         return self._object(entry, "hit" if entry.age < lifetime.fresh else "stale", want)
 
@@ -127,16 +134,18 @@ class Cached:
 
     def _validate_behind(self, entry: Entry, want: Want) -> None:
         """Asks whether a stale entry is current, while it is being given."""
-        if (entry.name, self.cache.era) not in self._asking:
+        if not entry.validating:
             quiet = replace(want, body=False, demands=NO_DEMANDS)
-            self.cache.spawn(self._ask_quietly(entry.name, entry.head.key, quiet))
+            entry.validating = self.cache.spawn(self._ask_quietly(entry, quiet))
 
-    async def _ask_quietly(self, name: str, key: str, want: Want) -> None:
+    async def _ask_quietly(self, entry: Entry, want: Want) -> None:
         try:
-            opened = await self._ask(name, key, want)
+            opened = await self._ask(entry.name, entry.head.key, want)
             await opened.aclose()
         except Fault:
             pass  # the next who needs to know asks again, and is told
+        finally:
+            entry.validating = False
 
     # --- by asking ------------------------------------------------------------------------------
 
@@ -163,6 +172,7 @@ class Cached:
 
     async def _settle(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         disk = self.cache.disk
+        await self.cache.removed(name)
         held: Held | None = None
         deadline = monotonic() + _OTHERS
         while disk is not None and monotonic() < deadline:
@@ -198,7 +208,7 @@ class Cached:
         if entry is None or head.validated > entry.head.validated:
             entry = Entry(name, head, on_disk=True)
             self.cache.adopt(entry)
-        return self._at_hand(name, want, None)
+        return self._at_hand(name, want, None, stale=False)
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         known = self.cache.entries.get(name)
@@ -257,7 +267,8 @@ class Cached:
         if index is None:
             # The end of something whose size is not known: that is asked first.
             return replace(asked, body=False, first=None)
-        if size is not None and want.checksums and index == 0:
+        if index == 0:
+            # The whole, of which a slice is taken: stores tell its checksums only then.
             return replace(asked, first=None)
         return replace(asked, first=ByteRange(index * width, (index + 1) * width - 1))
 

@@ -51,6 +51,7 @@ class Memory:
         """
         if self._growing + length > self.limit * (1.0 - spare):
             return None
+        self.discard(name)
         while self.used + length > self.limit:
             victim = self._policy.victim()
             if victim is None:
@@ -62,25 +63,27 @@ class Memory:
         return made
 
     def end(self, name: str, made: Slice) -> None:
-        """A slice of `begin` will grow no more: it is kept if it is whole and still wanted."""
+        """A slice of `begin` will grow no more: it is kept if it is whole and still wanted.
+
+        One that failed stays with its readers, who are given what there is.
+        """
         self._growing -= made.length
-        if self._slices.get(name) is not made:
-            made.drop()
-        elif made.state == "whole":
+        wanted = self._slices.get(name) is made
+        if wanted and made.state == "whole":
             self._policy.insert(name, made.length)
-        else:
+            return
+        if wanted:
             del self._slices[name]
+        if made.state != "failed":
+            made.drop()
 
     def discard(self, name: str) -> None:
-        """Forgets a slice: nobody will find it any more. One that grows goes on for its readers."""
-        found = self._slices.get(name)
-        if found is None:
-            return
-        if found.state == "growing":
-            del self._slices[name]
-        else:
-            self._policy.remove(name)
+        """Forgets a slice: nobody will find it any more. One that grows, or has just failed, goes
+        on for its readers."""
+        if self._policy.remove(name) is not None:
             self._forget(name)
+        else:
+            self._slices.pop(name, None)
 
     def names(self) -> Iterator[str]:
         """All names, as they are now."""

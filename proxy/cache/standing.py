@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import Literal
+from typing import Final, Literal
 
 from proxy.semantics.cache_status import CacheReport, Forwarded
+
+# RFC 9111 §1.2.2.
+_MAX_AGE: Final = 2**31
 
 How = Literal["hit", "new", "validated", "completed", "stale", "joined", "passed"]
 
@@ -62,7 +65,7 @@ def report_of(standing: Standing, presence: Presence, *, keeps: bool) -> CacheRe
     if standing.how == "validated":
         return CacheReport(fwd="stale", fwd_status=standing.status, ttl=ttl, stored=keeps)
     if not lacking and standing.how not in ("new", "completed"):
-        age = max(0, floor(standing.age))
+        age = min(max(0, floor(standing.age)), _MAX_AGE)
         if standing.how == "joined":
             return CacheReport(fwd="miss", ttl=ttl, collapsed=True, age=age)
         detail = "disk" if presence.disk else "memory"

@@ -12,10 +12,14 @@ from typing import Final
 
 from proxy.cache.checking import BLOCK, agree
 from proxy.cache.format import TRAILER_SIZE, Label, footer_size, read_footer
+from proxy.errors import OriginFault
 from proxy.origins.threads import Descriptor, Threads
 
 # What is read and given at once: two blocks. A reader that stops holds no more than that.
 READ: Final = 2 * BLOCK
+# One for the whole process, since nothing is awaited between filling it and copying from it. One
+# for each read would have to be cleared first, and leave the processor's cache.
+_HOT: Final = memoryview(bytearray(READ))
 # Read without letting others have a turn: 100 µs of copying and checking.
 _TURN: Final = 1024 * 1024
 
@@ -23,13 +27,14 @@ _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 
 
 class SliceGone(Exception):
-    """The slice was dropped while it was read, or is damaged: look for it again from here on."""
+    """The slice was dropped, is damaged or can't be read: look for it again from here on."""
 
 
 class StoredSlice:
     """An open slice. Who shares it calls `close` when it is of no more use; readers may go on.
 
-    `damaged` is called once, with its path, when a block is not what was written.
+    `damaged` is called once, with its path, when a block is not what was written, and `failing`
+    with what happened when the directory does not answer.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class StoredSlice:
         table: bytes,
         threads: Threads,
         damaged: Callable[[str], None],
+        failing: Callable[[OriginFault], None],
     ) -> None:
         self.path = path
         self.label = label
@@ -47,6 +53,7 @@ class StoredSlice:
         self._descriptor = descriptor
         self._threads = threads
         self._damaged = damaged
+        self._failing = failing
         self._readers = 0
         self._closing = False
         self.is_damaged = False
@@ -57,7 +64,12 @@ class StoredSlice:
         return self.label.length
 
     async def read(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """Bytes of the slice, by their places in it; raises SliceGone if they are damaged."""
+        """Bytes of the slice, by their places in it.
+
+        Raises SliceGone if they are damaged, if they can't be had, and if it was closed before.
+        """
+        if self._descriptor.number < 0:
+            raise SliceGone
         self._readers += 1
         try:
             position, turn = start, 0
@@ -67,14 +79,14 @@ class StoredSlice:
                     await asyncio.sleep(0)
                 first = position - position % BLOCK
                 length = min(READ, self.length - first)
-                blocks = self._read_hot(first, length)
+                blocks: bytes | memoryview | None = self._read_hot(first, length)
                 if blocks is None:
                     turn = 0
-                    blocks = await self._threads.run(self._read_cold, first, length)
+                    blocks = await self._wait_for(first, length)
                 if len(blocks) != length or not agree(blocks, self.table, first // BLOCK):
                     self._drop()
                     raise SliceGone
-                buffer = blocks[position - first : stop - first]
+                buffer = bytes(blocks[position - first : stop - first])
                 position += len(buffer)
                 turn += length
                 yield buffer
@@ -89,15 +101,23 @@ class StoredSlice:
         if not self._readers:
             self._descriptor.close()
 
-    def _read_hot(self, first: int, length: int) -> bytes | None:
+    def _read_hot(self, first: int, length: int) -> memoryview | None:
+        """The blocks, if they are in memory; to be copied before anything is awaited."""
         if not _NO_WAIT:
             return None
-        buffer = bytearray(length)
+        buffer = _HOT[:length]
         try:
             count = os.preadv(self._descriptor.number, [buffer], first, _NO_WAIT)
         except OSError:
             return None  # not in memory, or the file system can't tell
-        return bytes(buffer) if count == length else None
+        return buffer if count == length else None
+
+    async def _wait_for(self, first: int, length: int) -> bytes:
+        try:
+            return await self._threads.run(self._read_cold, first, length)
+        except OriginFault as fault:
+            self._failing(fault)
+            raise SliceGone from None
 
     def _read_cold(self, first: int, length: int) -> bytes:
         """The blocks, however long it takes; fewer bytes where the file fails, which shows."""

@@ -299,7 +299,7 @@ class Cache(Table):
     """Bytes of one slice: what the origin is asked for at once. Smaller ones read less in vain
     around a short range, larger ones cost fewer requests."""
 
-    read_ahead: Annotated[Whole, Field(ge=0, le=32)] = 4
+    read_ahead: Annotated[Whole, Field(ge=0, le=32)] = 6
     """Slices fetched beyond the one that is being sent, for readers that go on."""
 
     default_ttl: Duration = 60.0

@@ -31,7 +31,7 @@ class Closable(Protocol):
         ...
 
 
-Held = TypeVar("Held", bound=Closable)
+Held = TypeVar("Held", bound=Closable | None)
 
 # Enough to keep a disk's queue filled; more only wait for the same disk.
 THREADS = 8
@@ -65,13 +65,14 @@ class Threads:
             raise OriginUnavailable("the directory origin is closed") from None
 
     async def take(self, work: Callable[P, Held], *args: P.args, **kwargs: P.kwargs) -> Held:
-        """As `run`, for work that opens something. If nobody waits for that any more when it is
-        there, it is closed by the thread."""
+        """As `run`, for work that opens something, or finds nothing. If nobody waits for it any
+        more when it is there, it is closed by the thread."""
         handing = _HandingOver()
 
         def work_and_hand_over() -> Held:
             made = work(*args, **kwargs)
-            handing.offer(made)
+            if made is not None:
+                handing.offer(made)
             return made
 
         try:
