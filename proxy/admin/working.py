@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.admin.answers import as_json, problem
 from proxy.admin.trace import EventStream, until_left
+
+logger = logging.getLogger(__name__)
 
 # Seconds of silence after which a sign of life is sent.
 _SIGN_OF_LIFE: Final = 5.0
@@ -78,11 +81,20 @@ async def _events(work: Work) -> AsyncGenerator[str, None]:
         yield ": begun\n\n"
         while not working.done():
             yield await latest.next()
-        outcome = working.result()
+        outcome = _outcome_of(working)
         last = {"status": outcome.status, "detail": outcome.detail, **outcome.told}
         yield f"event: done\ndata: {json.dumps(last)}\n\n"
     finally:
         await _end(working)
+
+
+def _outcome_of(working: asyncio.Future[Outcome]) -> Outcome:
+    """Where the head was sent long ago, an error of ours is told at the end."""
+    error = working.exception()
+    if error is None:
+        return working.result()
+    logger.error("what the operator asked for failed", exc_info=error)
+    return Outcome({}, 500, f"It failed: {type(error).__name__}; the log has more.")
 
 
 async def _end(*tasks: asyncio.Future[Any]) -> None:

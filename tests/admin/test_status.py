@@ -71,3 +71,15 @@ def test_the_digest_adds_up() -> None:
     assert sum(told["first_byte"]["counts"]) == 2
     assert len(told["first_byte"]["counts"]) == len(told["first_byte"]["bounds"]) + 1
     assert digest({})["sent_bytes"] == 0
+
+
+def test_the_digest_tells_of_the_cache() -> None:
+    meters = Meters()
+    meters.add(names.CACHE_ANSWERS, 3, "hit")
+    meters.put(names.CACHE_DISK_BYTES, 7)
+    meters.put(names.CACHE_RESTING, 1, "full")
+    told = digest(meters.read())["cache"]
+    assert told["answers"] == {"hit": 3}
+    assert told["disk"] == 7
+    assert told["resting"] == {"full": 1}
+    assert digest({})["cache"]["memory_limit"] == 0

@@ -107,6 +107,7 @@ def test_two_workers_are_counted_as_one(program: Headgate) -> None:
         if name in names or f"{name}_count" in names or metric.kind == "histogram"
     }
     untold = set(BY_NAME) - told
+    untold -= {name for name in untold if name.startswith("headgate_cache_")}
     assert untold <= {"headgate_origin_retries_total"}, "a directory is not asked again"
 
 

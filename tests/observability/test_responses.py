@@ -122,3 +122,22 @@ def test_faults_are_remembered_but_not_for_ever() -> None:
     assert len(responses.recent_faults) == RECENT_FAULTS
     assert responses.recent_faults[-1]["detail"] == str(RECENT_FAULTS + 4)
     assert len(seen) == RECENT_FAULTS + 5
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        ("hit (memory)", "hit"),
+        ("hit (disk)", "hit"),
+        ("stale hit (disk)", "stale hit"),
+        ("revalidated", "revalidated"),
+        ("something new", "other"),
+    ],
+)
+def test_what_the_cache_did_is_counted(said: str, result: str) -> None:
+    meters = Meters()
+    responses = Responses(meters)
+    for cache in (said, ""):
+        record = record_of(status=200, outcome="complete", cache=cache)
+        responses.end(responses.begin(record, Sending()))
+    assert meters.read()[names.CACHE_ANSWERS.name] == [([result], 1)]

@@ -39,6 +39,13 @@ def test_everything_is_looked_at(tmp_path: Path) -> None:
     assert about[-1] == "origins.files"
 
 
+def test_the_cache_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
+    file = configuration(tmp_path)
+    file.write_text(f'{file.read_text()}\n[cache]\ndirectory = "{tmp_path}/slices"\n')
+    about = [one.about for one in findings(load([file], {}))]
+    assert "cache" in about
+
+
 def test_files_with_secrets_are_found(tmp_path: Path) -> None:
     settings = load([configuration(tmp_path)], {}).settings
     assert list(secret_files(settings)) == [("admin.token_file", tmp_path / "token")]

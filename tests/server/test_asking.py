@@ -170,3 +170,17 @@ async def test_when_the_worker_is_gone_nothing_is_waited_for() -> None:
         await asking.ask("never", {}, 60)
     await theirs.aclose()
     await ours.aclose()
+
+
+async def test_what_is_told_before_an_answer_is_taken_too() -> None:
+    async def counting(_: Arguments, emit: Emit) -> object:
+        for number in range(5):
+            await emit(number)
+        return "done"
+
+    async with pair({"counting": counting}) as asking:
+        told: list[Any] = []
+        assert await asking.ask("counting", {}, 5, told.append) == "done"
+        assert told == list(range(5))
+        assert await asking.ask("counting", {}, 5) == "done"
+        assert told == list(range(5)), "nobody takes it any more"

@@ -80,3 +80,44 @@ async def test_a_faulty_configuration_is_counted(tmp_path: Path) -> None:
         toy.signal(signal.SIGHUP)
         await toy.said_in_log("the new configuration is refused")
         assert b'headgate_configuration_loads_total{result="refused"} 1.0' in await metrics(toy)
+
+
+async def purged(toy: rig.Toy) -> set[int]:
+    """The workers that a purge had forget."""
+    body = b'{"kind": "all"}'
+    request = (
+        b"POST /cache/purge HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    answer = await talk.http1(toy.admin_port, request)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    said = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return set(said["workers"])
+
+
+async def test_a_purge_waits_for_the_workers_that_a_reload_starts(tmp_path: Path) -> None:
+    """They may have read from disk what it removes, and nobody lists them yet."""
+    async with rig.running(tmp_path, workers=2, admin_bind="127.0.0.1:0") as toy:
+        old = set(toy.said["workers"])
+        assert await purged(toy) == old
+        toy.write(greeting="slow", workers=2, admin_bind="127.0.0.1:0")
+        toy.signal(signal.SIGHUP)
+        async with asyncio.timeout(60):
+            while True:
+                listed = {one["pid"] for one in (await readiness(toy))["workers"]}
+                assert listed == old, "the reload is in effect, and none has waited for it"
+                if len(await purged(toy) - old) == 2:
+                    break
+
+
+async def test_a_purge_waits_for_a_worker_that_replaces_another(tmp_path: Path) -> None:
+    plan = {"greeting": "slow", "admin_bind": "127.0.0.1:0"}
+    async with rig.running(tmp_path, workers=2, **plan) as toy:
+        first, second = toy.said["workers"]
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while "starting" not in {one["state"] for one in (await readiness(toy))["workers"]}:
+                await asyncio.sleep(0.02)
+        found = await purged(toy)
+        assert second in found
+        assert len(found - {first, second}) == 1

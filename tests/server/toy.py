@@ -54,7 +54,10 @@ class ToyApp:
 
     @property
     def operations(self) -> dict[str, Operation]:
-        return {"metrics": self._metrics}
+        return {"metrics": self._metrics, "cache-purge": self._purge}
+
+    async def _purge(self, arguments: Arguments, emit: Emit) -> dict[str, Any]:
+        return {"objects": 0, "directory": "", "settled": True}
 
     async def _metrics(self, arguments: Arguments, emit: Emit) -> Values:
         if self.greeting == b"held":
@@ -64,6 +67,8 @@ class ToyApp:
     async def start(self) -> None:
         if self.greeting == b"unstartable":
             raise StartError("The toy can't start.")
+        if self.greeting == b"slow":
+            await asyncio.sleep(2)
         if self.greeting == b"crash":
             os._exit(3)
 

@@ -1,0 +1,195 @@
+"""Purges of workers that come, go, hang and fail while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from proxy.admin import purging
+from proxy.admin.purging import Purged, Purging
+from proxy.observability.fleet import Arguments, Reply
+from tests.admin.fleet import StubFleet
+
+PURGE: Arguments = {"kind": "key", "value": "a", "origin": "", "soft": False}
+
+
+class Workers(StubFleet):
+    """Workers by process id: state, directory. Scripts say what happens when one is asked."""
+
+    def __init__(self, workers: Mapping[int, tuple[str, str | None]]) -> None:
+        super().__init__()
+        self.workers = dict(workers)
+        self.did: list[tuple[str, int]] = []
+        self.when: dict[tuple[str, int], Callable[[], str]] = {}
+        """By question and worker: what happens, and the error it answers with or ""."""
+
+    def present(self) -> Mapping[int, str]:
+        return {pid: state for pid, (state, _) in self.workers.items()}
+
+    async def ask(
+        self,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        worker: str = "",
+        *,
+        starting: bool = False,
+        take: Callable[[Any], None] | None = None,
+    ) -> list[Reply]:
+        pid = int(worker)
+        if pid not in self.workers or (self.workers[pid][0] == "starting" and not starting):
+            return []
+        self.did.append((what, pid))
+        directory = self.workers[pid][1]
+        error = self.when.get((what, pid), lambda: "")()
+        if error:
+            return [Reply(pid, f"worker-{pid}", error=error)]
+        if what == "cache-sweep":
+            if take is not None:
+                take({"done": 1})
+            return [Reply(pid, f"worker-{pid}", {"objects": 2, "slices": 3})]
+        value = {"objects": 1, "directory": directory, "settled": True}
+        return [Reply(pid, f"worker-{pid}", value if directory is not None else None)]
+
+    def gone(self, pid: int, error: str = "it is gone") -> Callable[[], str]:
+        def go() -> str:
+            self.workers.pop(pid, None)
+            return error
+
+        return go
+
+    def comes(self, pid: int, directory: str = "/d") -> Callable[[], str]:
+        def come() -> str:
+            self.workers[pid] = ("starting", directory)
+            return ""
+
+        return come
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "_PAUSE", 0.001)
+    monkeypatch.setattr(purging, "CONFIRM", 0.2)
+    monkeypatch.setattr(purging, "SETTLE", 0.5)
+
+
+async def run(fleet: Workers) -> Purged:
+    return await Purging(fleet, PURGE, lambda _: None).run()
+
+
+async def test_all_forget_before_one_sweeps() -> None:
+    fleet = Workers({1: ("ready", "/d"), 2: ("draining", "/d"), 3: ("starting", "/d")})
+    told: list[Any] = []
+    purged = await Purging(fleet, PURGE, told.append).run()
+    assert fleet.did == [*(("cache-purge", pid) for pid in (1, 2, 3)), ("cache-sweep", 1)]
+    assert purged == Purged([1, 2, 3], 2, 3, {}, late=False, keeps=True)
+    assert told == [{"done": 1}]
+
+
+async def test_one_that_comes_during_the_sweep_has_all_done_again() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+    fleet.when[("cache-sweep", 1)] = lambda: fleet.comes(9)() if 9 not in fleet.workers else ""
+    purged = await run(fleet)
+    sweep = ("cache-sweep", 1)
+    assert fleet.did == [("cache-purge", 1), sweep, ("cache-purge", 9), sweep]
+    assert not purged.faults
+
+
+async def test_one_that_goes_has_forgotten() -> None:
+    fleet = Workers({1: ("ready", "/d"), 2: ("draining", "/d")})
+    fleet.when[("cache-purge", 2)] = fleet.gone(2)
+    purged = await run(fleet)
+    assert (purged.faults, purged.workers) == ({}, [1])
+
+
+async def test_one_that_says_it_can_not_is_asked_again() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+    errors = iter(["it owes too many answers", "it owes too many answers", ""])
+    fleet.when[("cache-purge", 1)] = lambda: next(errors)
+    assert not (await run(fleet)).faults
+
+
+async def test_one_that_hangs_is_named_and_the_rest_is_done() -> None:
+    fleet = Workers({1: ("ready", "/d"), 2: ("ready", "/d")})
+    fleet.when[("cache-purge", 1)] = lambda: "no answer in 30 s"
+    purged = await run(fleet)
+    assert purged.faults == {"worker-1 (1)": "no answer in 30 s"}
+    assert purged.late
+    assert fleet.did[-1] == ("cache-sweep", 2)
+
+
+async def test_a_disk_that_hangs_makes_it_no_success() -> None:
+    class Unsettled(Workers):
+        async def ask(self, *arguments: Any, **more: Any) -> list[Reply]:  # noqa: ANN401
+            [reply] = await super().ask(*arguments, **more)
+            if "settled" in reply.value:
+                reply.value["settled"] = False
+            return [reply]
+
+    purged = await run(Unsettled({1: ("ready", "/d")}))
+    assert purged.faults == {"worker-1 (1)": "it is still writing to disk"}
+
+
+async def test_another_goes_on_with_the_sweep() -> None:
+    fleet = Workers({1: ("ready", "/d"), 2: ("ready", "/d")})
+    fleet.when[("cache-sweep", 1)] = fleet.gone(1)
+    purged = await run(fleet)
+    assert (purged.faults, purged.objects) == ({}, 2)
+    assert fleet.did[-1] == ("cache-sweep", 2)
+
+
+async def test_a_sweep_that_fails_everywhere_is_told() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+    fleet.when[("cache-sweep", 1)] = lambda: "it failed: OriginFault"
+    purged = await run(fleet)
+    assert (purged.faults, purged.late) == ({"/d": "it failed: OriginFault"}, False)
+
+
+async def test_if_all_go_before_the_sweep_it_is_no_success() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+    fleet.when[("cache-sweep", 1)] = fleet.gone(1)
+    assert (await run(fleet)).faults
+
+
+async def test_each_directory_is_swept_by_one_who_uses_it() -> None:
+    fleet = Workers({1: ("draining", "/old"), 2: ("ready", "/new"), 3: ("ready", "/new")})
+    await run(fleet)
+    swept = [pid for what, pid in fleet.did if what == "cache-sweep"]
+    assert swept == [2, 1]
+
+
+async def test_a_directory_that_nobody_uses_any_more_does_not_count() -> None:
+    fleet = Workers({1: ("draining", "/old"), 2: ("ready", "/new")})
+    fleet.when[("cache-sweep", 2)] = fleet.gone(1, "")
+    purged = await run(fleet)
+    assert (purged.faults, purged.objects) == ({}, 2)
+
+
+async def test_in_memory_only_each_counts_its_own() -> None:
+    purged = await run(Workers({1: ("ready", ""), 2: ("ready", "")}))
+    assert (purged.objects, purged.slices, purged.faults) == (2, 0, {})
+
+
+async def test_without_a_cache_there_is_nothing_to_purge() -> None:
+    purged = await run(Workers({1: ("ready", None)}))
+    assert (purged.keeps, purged.faults) == (False, {})
+
+
+async def test_without_workers_nothing_is_sure() -> None:
+    assert (await run(Workers({}))).faults == {"workers": "there is none"}
+
+
+async def test_workers_that_come_and_go_for_ever_end_it() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+    numbers = iter(range(100, 1_000_000))
+
+    def crash_loop() -> str:
+        for pid in [one for one in fleet.workers if one >= 100]:
+            del fleet.workers[pid]
+        return fleet.comes(next(numbers))()
+
+    fleet.when[("cache-sweep", 1)] = crash_loop
+    purged = await run(fleet)
+    assert purged.faults == {"workers": "new ones come all the time"}
