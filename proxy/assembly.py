@@ -18,6 +18,7 @@ from pathlib import Path
 from proxy import __version__
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
+from proxy.cache.operations import Operations
 from proxy.config import Loaded, Settings, dump_for_worker, load_from_supervisor
 from proxy.config import settings as options
 from proxy.config.fields import is_local
@@ -29,6 +30,7 @@ from proxy.layered import (
     checked,
     make_cache,
     make_origin,
+    measure_cache,
     secret_of,
     source_of,
     with_layers,
@@ -77,8 +79,17 @@ class Service:
         }
         self._sums = make_pool()
         self._cache = make_cache(settings.cache)
+        if self._cache is not None:
+            measure_cache(meters, self._cache)
         kept = cached(settings, self._origins, self._cache)
-        site = make_site(settings, checked(settings, kept, self._sums, meters), self._sums)
+        served = checked(settings, kept, self._sums, meters)
+        site = make_site(settings, served, self._sums)
+        warmed = {
+            table.origin: served[source_of(table)]
+            for table in settings.mounts
+            if table.origin in _kept_origins(settings)
+        }
+        self._cache_operations = Operations(self._cache, warmed, site.terms)
         self.door = PublicDoor(
             site,
             stall_timeout=settings.server.stall_timeout,
@@ -108,7 +119,7 @@ class Service:
     @property
     def operations(self) -> Mapping[str, Operation]:
         """What the operator may ask of it."""
-        return self._instruments.operations
+        return {**self._instruments.operations, **self._cache_operations.by_name}
 
     async def aclose(self) -> None:
         """Closes the origins."""
@@ -227,7 +238,16 @@ def admin_options(loaded: Loaded) -> AdminOptions:
         debug=admin.debug,
         is_local=is_local(admin.bind),
         configuration="\n".join([*render(loaded), ""]),
+        mounts=mounts_of(loaded.settings),
+        cached=_kept_origins(loaded.settings),
     )
+
+
+def _kept_origins(settings: Settings) -> tuple[str, ...]:
+    """The origins of which slices are kept."""
+    if settings.cache is None:
+        return ()
+    return tuple(name for name, table in settings.origins.items() if table.cache)
 
 
 def plan_of(settings: Settings) -> ServingPlan:

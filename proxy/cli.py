@@ -1,9 +1,9 @@
-"""The command line: serve, check, config, verify, trace, samples.
+"""The command line: serve, check, config, verify, trace, cache, samples.
 
-Exit codes: 0 when all is well; 1 when `check` found a fault, `verify` found damage or something it
-could not read, or Headgate could not start; 2 when the command or the configuration it was given
-can't be used; 130 when interrupted. What a command needs is imported when it runs, so that `check`
-loads no server.
+Exit codes: 0 when all is well; 1 when `check` found a fault, `verify` or `cache scrub` found
+damage, something could not be read, a purge is not complete, or Headgate could not start; 2 when
+the command or the configuration it was given can't be used; 130 when interrupted. What a command
+needs is imported when it runs, so that `check` loads no server.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy import __version__
+from proxy.admin.cache_arguments import add_cache, run_cache
 from proxy.config import Loaded, load
 from proxy.errors import ConfigurationError, HeadgateError
 
@@ -120,6 +121,10 @@ def _trace(parsed: argparse.Namespace) -> int:
     return OK
 
 
+def _cache(parsed: argparse.Namespace) -> int:
+    return OK if run_cache(parsed, _token(parsed)) else FAILED
+
+
 def _token(parsed: argparse.Namespace) -> str | None:
     """Never from the command line, which everyone on the machine can read."""
     if parsed.token_file is None:
@@ -188,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"headgate {__version__}")
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="{serve,check,config,verify,trace,samples}"
+        title="commands", required=True, metavar="{serve,check,config,verify,trace,cache,samples}"
     )
     _add_configured(commands, "serve", _serve, "serve until told to stop; SIGHUP reloads")
     check = _add_configured(commands, "check", _check, "say what is wrong with the configuration")
@@ -204,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
         "--schema", action="store_true", help="print the JSON Schema of the configuration"
     )
     _add_trace(commands)
+    add_cache(commands, _add_door, _cache)
     _add_verify(commands)
     samples = commands.add_parser("samples", help="make files to try Headgate with")
     samples.add_argument("directory", type=Path, metavar="DIR", help="where to make them")
@@ -217,6 +223,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     what = "show the responses of a running Headgate as they end"
     command = commands.add_parser("trace", help=what, description=f"{what.capitalize()}.")
+    _add_door(command)
+    command.add_argument("--status", default="", metavar="S", help='only these: "404", "4xx,503"')
+    command.add_argument("--path", default="", metavar="P", help='only below: "/videos/**"')
+    command.add_argument(
+        "--slower", default="", metavar="T", help='only those that took as long: "250ms"'
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object per line")
+    command.set_defaults(run=_trace)
+
+
+def _add_door(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--admin",
         default="http://127.0.0.1:9090",
@@ -229,13 +246,6 @@ def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="file with its token (default: the variable HEADGATE_ADMIN__TOKEN)",
     )
-    command.add_argument("--status", default="", metavar="S", help='only these: "404", "4xx,503"')
-    command.add_argument("--path", default="", metavar="P", help='only below: "/videos/**"')
-    command.add_argument(
-        "--slower", default="", metavar="T", help='only those that took as long: "250ms"'
-    )
-    command.add_argument("--json", action="store_true", help="one JSON object per line")
-    command.set_defaults(run=_trace)
 
 
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -11,14 +11,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import asdict
 from functools import partial
 
 from pydantic import SecretStr
 
 from proxy.cache.cache import Cache, CacheOptions
+from proxy.cache.judging import Checks
 from proxy.cache.layer import Cached
 from proxy.config import Settings
 from proxy.config import settings as options
+from proxy.integrity.checksums import new_sum
+from proxy.integrity.choice import choose
+from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
 from proxy.observability import metrics as names
@@ -67,7 +72,8 @@ def make_cache(table: options.Cache | None) -> Cache | None:
             read_ahead=table.read_ahead,
             missing_ttl=table.missing_ttl,
             follow_demands=table.follow_requests,
-        )
+        ),
+        Checks(choose, new_sum, is_combinable, combine),
     )
 
 
@@ -81,6 +87,42 @@ def cached(
         name: Cached(origin, name, cache) if settings.origins[name].cache else origin
         for name, origin in origins.items()
     }
+
+
+def measure_cache(meters: Meters, cache: Cache) -> None:
+    """Has what the cache keeps and did looked up before each reading."""
+    for result in names.CACHE_RESULTS:
+        meters.add(names.CACHE_ANSWERS, 0, result)
+
+    def look() -> None:
+        now = asdict(cache.statistics())
+        for tier in names.CACHE_TIERS:
+            meters.put(names.CACHE_BYTES, now[f"bytes_{tier}"], tier)
+        for result in names.CACHE_FILLS:
+            meters.put(names.CACHE_FILL, now[f"fills_{result}"], result)
+        for tier in ("memory", "disk"):
+            meters.put(names.CACHE_EVICTED, now[f"{tier}_evicted"], tier)
+        for reason in ("full", "failing"):
+            meters.put(names.CACHE_RESTING, float(now["resting"] == reason), reason)
+        for metric, name in _CACHE_NUMBERS.items():
+            meters.put(metric, now[name])
+
+    meters.before_reading(look)
+
+
+_CACHE_NUMBERS: Mapping[names.Metric, str] = {
+    names.CACHE_DAMAGED: "disk_damaged",
+    names.CACHE_WRITTEN: "disk_written",
+    names.CACHE_WRITTEN_BYTES: "disk_written_bytes",
+    names.CACHE_EVICTED_BYTES: "disk_evicted_bytes",
+    names.CACHE_DISK_BYTES: "disk_bytes",
+    names.CACHE_DISK_LIMIT: "disk_limit",
+    names.CACHE_DISK_FILES: "disk_files",
+    names.CACHE_DISK_FILES_LIMIT: "disk_files_limit",
+    names.CACHE_MEMORY: "memory_used",
+    names.CACHE_MEMORY_LIMIT: "memory_limit",
+    names.CACHE_ENTRIES: "entries",
+}
 
 
 def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:

@@ -56,6 +56,11 @@ def _quantiles(metric: str, where: str = "") -> tuple[Query, ...]:
     )
 
 
+def _share(part: str, whole: str) -> str:
+    """Of the fullest instance."""
+    return f"max({part}{{{OURS}}} / {whole}{{{OURS}}})"
+
+
 def _or_none(expression: str) -> str:
     """0 where nothing has been counted yet, so that no trouble is not "no data"."""
     return f"({expression} or vector(0))"
@@ -65,6 +70,9 @@ _ALL = _rate("headgate_requests_total")
 _FAILED = _or_none(_rate("headgate_requests_total", where=',status="5xx"'))
 _COUNTED = _rate("headgate_downloads_total", where=',outcome!~"client_gone|refused"')
 _COMPLETE = _rate("headgate_downloads_total", where=',outcome="complete"')
+_KEPT_ANSWERS = _rate(
+    "headgate_cache_answers_total", where=',result=~"hit|stale hit|revalidated|collapsed"'
+)
 _FROM_ORIGINS = _rate("headgate_origin_bytes_total")
 _TO_CLIENTS = _rate("headgate_sent_bytes_total")
 
@@ -151,6 +159,86 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Bytes that were compared with the store's checksums, did not match, or could not be.",
             "Bps",
             (Query(_rate("headgate_verification_bytes_total", "result"), "{{result}}"),),
+        ),
+    ),
+    "Cache": (
+        Panel(
+            "Answers from the cache",
+            "By what the cache did for them.",
+            "reqps",
+            (Query(_rate("headgate_cache_answers_total", "result"), "{{result}}"),),
+        ),
+        Panel(
+            "Hit ratio",
+            "Answers that needed no byte of an origin, among all of objects that may be kept.",
+            "percentunit",
+            (Query(f"{_KEPT_ANSWERS} / {_rate('headgate_cache_answers_total')}", "answers"),),
+            highest=1,
+        ),
+        Panel(
+            "Where bytes come from",
+            "Kept in memory or on disk, just being filled, or past the cache.",
+            "Bps",
+            (Query(_rate("headgate_cache_bytes_total", "tier"), "{{tier}}"),),
+        ),
+        Panel(
+            "Fills",
+            "Slices asked of origins, those that failed or were given up, and other workers'.",
+            "short",
+            (Query(_rate("headgate_cache_fills_total", "result"), "{{result}}"),),
+        ),
+        Panel(
+            "Written and evicted",
+            "Bytes written to the cache's disk, and those that gave way.",
+            "Bps",
+            (
+                Query(_rate("headgate_cache_written_bytes_total"), "written"),
+                Query(_rate("headgate_cache_evicted_bytes_total"), "evicted"),
+            ),
+        ),
+        Panel(
+            "Slices",
+            "Written, evicted from memory and disk, and damaged.",
+            "short",
+            (
+                Query(_rate("headgate_cache_written_slices_total"), "written"),
+                Query(
+                    _rate("headgate_cache_evicted_slices_total", "tier"), "evicted from {{tier}}"
+                ),
+                Query(_rate("headgate_cache_damaged_slices_total"), "damaged"),
+            ),
+        ),
+        Panel(
+            "Disk of the cache",
+            "Share of what it may hold, in bytes and in files.",
+            "percentunit",
+            (
+                Query(
+                    _share("headgate_cache_disk_bytes", "headgate_cache_disk_limit_bytes"), "bytes"
+                ),
+                Query(
+                    _share("headgate_cache_disk_files", "headgate_cache_disk_limit_files"), "files"
+                ),
+            ),
+        ),
+        Panel(
+            "Memory of the cache",
+            "Slices held by all workers, and what they may hold.",
+            "bytes",
+            (
+                Query(f"sum by (instance) (headgate_cache_memory_bytes{{{OURS}}})", "{{instance}}"),
+                Query(f"sum(headgate_cache_memory_limit_bytes{{{OURS}}})", "limit"),
+            ),
+        ),
+        Panel(
+            "Objects, purges, rest",
+            "Objects known, purges, and 1 while the directory is left alone.",
+            "short",
+            (
+                Query(f"sum(headgate_cache_entries{{{OURS}}})", "objects"),
+                Query(f"sum(increase(headgate_cache_purges_total{{{OURS}}}{RATE}))", "purges"),
+                Query(f"max by (reason) (headgate_cache_resting{{{OURS}}})", "{{reason}}"),
+            ),
         ),
     ),
     "Origins": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,14 +21,14 @@ class BadParameter(ValueError):
     """A parameter can't be used; the text says which and what was expected."""
 
 
-def problem(status: int, detail: str) -> Response:
-    """An error in the form of RFC 9457."""
+def problem(status: int, detail: str, more: Mapping[str, Any] | None = None) -> Response:
+    """An error in the form of RFC 9457; `more` are members of its own."""
     fields = dict(FIELDS)
     if status == HTTPStatus.UNAUTHORIZED:
         fields["www-authenticate"] = 'Bearer realm="headgate"'
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         fields["retry-after"] = "10"
-    body = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
+    body = {**(more or {}), "status": status, "title": HTTPStatus(status).phrase, "detail": detail}
     return JSONResponse(body, status, fields, media_type="application/problem+json")
 
 

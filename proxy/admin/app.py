@@ -1,4 +1,4 @@
-"""The operator's door: how the server does, and what it is doing.
+"""The operator's door: how the server does, what it is doing, and what it keeps.
 
 It runs in the supervisor, on an address of its own, and serves nothing of the public's. What it
 tells of the workers it asks them, each with a time limit: one that hangs makes an answer shorter,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 
 from proxy.admin import page
 from proxy.admin.answers import FIELDS, BadParameter, as_json, only, problem
+from proxy.admin.cache import CacheDoor
 from proxy.admin.debug import Busy, Debugging
 from proxy.admin.guard import Guard, has_token
 from proxy.admin.openapi import DESCRIPTION
@@ -78,16 +80,21 @@ def make_admin(fleet: Fleet, options: object) -> ASGIApp:
     without knowing them."""
     if not isinstance(options, AdminOptions):
         raise TypeError(f"the operator's door can't be made of {options!r}")
+    cache = CacheDoor(fleet, options)
     routes = {
         **Door(fleet, options).routes(),
         **Status(fleet).routes(),
         **Debugging(fleet, asyncio.Lock()).routes(),
+        **cache.looks(),
         "/trace": Tracing(fleet).trace,
         "/openapi.json": _description,
         "/": _page,
     }
     app = Starlette(
-        routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
+        routes=[
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()),
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in cache.deeds().items()),
+        ],
         exception_handlers={
             BadParameter: _bad_parameter,
             Busy: _busy,
@@ -120,8 +127,11 @@ async def _page(request: Request) -> Response:
 
 
 async def _http_exception(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    answer = problem(status, "There is nothing here." if status == 404 else "Only GET and HEAD.")
-    if isinstance(error, HTTPException):
-        answer.headers.update(error.headers or {})
+    if not isinstance(error, HTTPException):
+        return problem(500, "Something went wrong.")
+    fields, detail = error.headers or {}, error.detail
+    if detail == HTTPStatus(error.status_code).phrase:  # the router's own
+        detail = f"Only {fields['Allow']}." if "Allow" in fields else "There is nothing here."
+    answer = problem(error.status_code, detail)
+    answer.headers.update(fields)
     return answer

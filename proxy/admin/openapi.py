@@ -35,6 +35,24 @@ def _get(
     others: tuple[int, ...] = (),
     is_open: bool = False,
 ) -> _Json:
+    return {"get": _operation(what, media_types, *parameters, others=others, is_open=is_open)}
+
+
+def _post(what: str, body: _Json, *others: int) -> _Json:
+    """An operation with a JSON body, that tells how far it is if Accept asks for events."""
+    refusals = (404, 408, 413, 415, 429, 503, *others)
+    operation = _operation(what, (*_JSON, "text/event-stream"), others=refusals)
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return {"post": operation}
+
+
+def _operation(
+    what: str,
+    media_types: tuple[str, ...],
+    *parameters: _Json,
+    others: tuple[int, ...] = (),
+    is_open: bool = False,
+) -> _Json:
     """One operation. `others` are statuses beside 200 and those that every operation has."""
     refusals = (400, 403, 405) if is_open else (400, 401, 403, 405)
     responses: _Json = {str(status): _PROBLEM for status in (*refusals, *others)}
@@ -43,9 +61,18 @@ def _get(
     operation: _Json = {"summary": what, "parameters": list(parameters), "responses": responses}
     if is_open:
         operation["security"] = []
-    return {"get": operation}
+    return operation
 
 
+def _object(required: tuple[str, ...] = (), **members: _Json) -> _Json:
+    made: _Json = {"type": "object", "properties": members, "additionalProperties": False}
+    return {**made, "required": list(required)} if required else made
+
+
+# Texts that can be keys: Unicode, without NUL.
+_TEXT: _Json = {"type": "string", "maxLength": 4096, "pattern": "^[^\\x00]*$"}
+_ORIGIN: _Json = {**_TEXT, "description": "Its name; left out or empty: any, or the only one."}
+_PURGE: _Json = {"origin": _ORIGIN, "soft": {"type": "boolean"}}
 _SCHEMAS: _Json = {"application/json": {"type": "object"}}
 _JSON = ("application/json",)
 _DEBUG = (404, 429, 503)
@@ -65,7 +92,8 @@ DESCRIPTION: _Json = {
     "info": {
         "title": "Headgate's operator's door",
         "version": __version__,
-        "description": "What a running Headgate does. Nothing here changes anything.",
+        "description": "What a running Headgate does. GET changes nothing; what is posted to "
+        "/cache/ changes what is kept, never what is stored.",
     },
     "security": [{}, {"token": []}],
     "paths": {
@@ -80,6 +108,68 @@ DESCRIPTION: _Json = {
         "/status.json": _get("What the status page shows.", _JSON),
         "/transfers": _get("The responses in flight.", _JSON),
         "/config": _get("The effective configuration, secrets masked.", ("text/plain",)),
+        "/cache": _get(
+            "What is kept and was done, by worker and in all.", _JSON, others=(404, 503)
+        ),
+        "/cache/objects": _get(
+            "The objects of which something is kept.",
+            _JSON,
+            _parameter("prefix", _TEXT, "Only keys that begin so."),
+            _parameter("origin", _TEXT, "Only those of this origin."),
+            _parameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000},
+                "No more than this.",
+            ),
+            others=(404, 503),
+        ),
+        "/cache/purge": _post(
+            "Purge; it is complete in all workers and on disk when this answers.",
+            {
+                "oneOf": [
+                    _object(
+                        ("kind", "value"),
+                        kind={"enum": ["key", "prefix", "tag"]},
+                        value={**_TEXT, "minLength": 1},
+                        **_PURGE,
+                    ),
+                    _object(
+                        ("kind", "value"),
+                        kind={"const": "path"},
+                        value={**_TEXT, "pattern": "^(/|https?://)[^\\x00]*$"},
+                        **_PURGE,
+                    ),
+                    _object(("kind",), kind={"const": "all"}, value={"const": ""}, **_PURGE),
+                ]
+            },
+            504,
+        ),
+        "/cache/scrub": _post(
+            "Compare all slices on disk with their check values; drop those that differ.",
+            _object(),
+        ),
+        "/cache/warm": _post(
+            "Read objects from their origins, so that they are kept.",
+            {
+                "oneOf": [
+                    _object(
+                        ("keys",),
+                        keys={
+                            "type": "array",
+                            "items": {**_TEXT, "minLength": 1},
+                            "minItems": 1,
+                            "maxItems": 1000,
+                        },
+                        origin=_ORIGIN,
+                    ),
+                    _object(
+                        ("prefix",),
+                        prefix={**_TEXT, "pattern": "^([^\\x00]*/)?$"},
+                        origin=_ORIGIN,
+                    ),
+                ]
+            },
+        ),
         "/trace": _get(
             "Responses as they end, as server-sent events, until the client leaves.",
             ("text/event-stream",),

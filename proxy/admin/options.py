@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from proxy.semantics.routing import Mount
+
 
 @dataclass(frozen=True, slots=True)
 class AdminOptions:
@@ -15,9 +17,13 @@ class AdminOptions:
         debug: whether /debug/ is there: "off", with the "token" only, or "on" for all who get in.
         is_local: the address is one of this machine only, so the Host field must be one too.
         configuration: the effective configuration as text, its secrets masked.
+        mounts: where in the public tree origins appear.
+        cached: the names of the origins of which slices are kept.
     """
 
     token: str | None = None
     debug: Literal["off", "token", "on"] = "token"
     is_local: bool = True
     configuration: str = ""
+    mounts: tuple[Mount, ...] = ()
+    cached: tuple[str, ...] = ()

@@ -75,7 +75,7 @@ class EventStream(Response):
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
-        tasks = [asyncio.create_task(self._send(send)), asyncio.create_task(_until_left(receive))]
+        tasks = [asyncio.create_task(self._send(send)), asyncio.create_task(until_left(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -88,9 +88,11 @@ class EventStream(Response):
             async for text in events:
                 body = text.encode()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body"})
 
 
-async def _until_left(receive: Receive) -> None:
+async def until_left(receive: Receive) -> None:
+    """Waits until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -17,10 +17,13 @@ from proxy.cache.files import Files
 from proxy.cache.filling import Filler
 from proxy.cache.format import Head
 from proxy.cache.janitor import Janitor, Limits
+from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
 from proxy.cache.standing import Presence
+from proxy.cache.statistics import Statistics
 from proxy.cache.watching import FileWatcher
+from proxy.semantics.representation import Representation
 
 logger = logging.getLogger("headgate")
 
@@ -28,6 +31,8 @@ _MIB: Final = 1024 * 1024
 # Work in the background that waits at the same time; more is left undone, which costs no
 # correctness.
 MOST_BACKGROUND: Final = 256
+# Seconds that writes to disk have to end before what they leave is removed.
+_WRITES: Final = 5.0
 # Purges are remembered while other processes are told of them and the disk is gone through, so that
 # nothing from before them comes back.
 _MOST_FENCES, _FENCE_SECONDS = 1000, 600.0
@@ -87,9 +92,12 @@ def _is_meant(entry: Entry, purge: Purge) -> bool:
 
 
 class Cache:
-    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on."""
+    """The cache of one process. `start`, then `aclose`; made on the event loop it is used on.
 
-    def __init__(self, options: CacheOptions) -> None:
+    With `checks`, objects are compared with the store's checksum as soon as all slices have come.
+    """
+
+    def __init__(self, options: CacheOptions, checks: Checks | None = None) -> None:
         self.options = options
         self.memory = Memory(options.memory)
         self.entries = Entries()
@@ -99,11 +107,15 @@ class Cache:
         self.counts = Counts()
         self.disk: Disk | None = None
         self.janitor: Janitor | None = None
+        self.era = 0
+        """How many purges there were: what was asked of an origin in an earlier one may be old."""
         if options.directory is not None:
             self.disk = Disk(Files(options.directory), FileWatcher())
-        self.filler = Filler(self.memory, self.disk, self.replaced)
+        self.filler = Filler(self.memory, self.disk, self.replaced, self.seal, checks)
         self._background: set[asyncio.Task[Any]] = set()
+        self._removing: dict[str, asyncio.Task[None]] = {}
         self._fences: deque[tuple[float, Purge]] = deque(maxlen=_MOST_FENCES)
+        self._doubtful = 0.0  # what was validated before has to be again: a fence was pushed out
 
     async def start(self) -> None:
         """Makes the directory ready; raises `StartError`."""
@@ -117,7 +129,7 @@ class Cache:
     async def aclose(self) -> None:
         """Ends all that is on its way and closes all that is open."""
         try:
-            tasks = list(self._background)
+            tasks = [*self._background, *self._removing.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,19 +142,22 @@ class Cache:
             if self.disk is not None:
                 self.disk.close()
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Does something that nobody waits for."""
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> bool:
+        """Does something that nobody waits for; false if there is too much of it already."""
         if len(self._background) >= MOST_BACKGROUND:
             work.close()
-            return
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return True
 
     # --- entries --------------------------------------------------------------------------------
 
     def adopt(self, entry: Entry) -> None:
         """From now on this is the version of its object."""
+        if self.is_purged(entry.head, soft=True):
+            entry.expire()  # it was asked for before a purge
         before = self.entries.put(entry)
         self.missing.discard(entry.name)
         if before is not None and before.version != entry.version:
@@ -166,7 +181,21 @@ class Cache:
         entry.dropped = True
         self.discard_slices(entry)
         if self.disk is not None:
-            self.spawn(self._remove_files(entry))
+            before = self._removing.get(entry.name)
+            work = self._remove_files(self.disk, entry, before)
+            task = self._removing[entry.name] = asyncio.get_running_loop().create_task(work)
+            task.add_done_callback(lambda _: self._removed(entry.name, task))
+
+    def _removed(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._removing.get(name) is task:
+            del self._removing[name]
+
+    async def removed(self, name: str) -> None:
+        """Waits until the files of versions that were dropped are gone, so that nobody takes them
+        for the current one."""
+        task = self._removing.get(name)
+        if task is not None:
+            await asyncio.wait([task])
 
     def discard_slices(self, entry: Entry) -> None:
         """Forgets the slices of a version that are in memory or open."""
@@ -177,11 +206,14 @@ class Cache:
             for name in [one for one in self.disk.open_names() if one.startswith(prefix)]:
                 self.disk.drop(name)
 
-    async def _remove_files(self, entry: Entry) -> None:
+    async def _remove_files(
+        self, disk: Disk, entry: Entry, before: asyncio.Task[None] | None
+    ) -> None:
         """Removes a version's files, and the head if it is still this version's."""
-        disk = self.disk
-        if disk is not None:
-            await disk.run(disk.files.remove_version, entry.name, entry.version)
+        if before is not None:
+            await asyncio.wait([before])
+        await disk.writes.settled(_WRITES)
+        await disk.run(disk.files.remove_version, entry.name, entry.version)
 
     # --- purging --------------------------------------------------------------------------------
 
@@ -189,6 +221,8 @@ class Cache:
         """Whether what is known of an object is from before a purge of it, a soft or a hard one."""
         while self._fences and self._fences[0][0] < time() - _FENCE_SECONDS:
             self._fences.popleft()
+        if soft and head.validated <= self._doubtful:
+            return True
         told = (head.origin, head.key, head.representation.tags)
         return any(
             head.validated <= at and purge.soft is soft and purge.matches(*told)
@@ -198,7 +232,10 @@ class Cache:
     def purge(self, purge: Purge) -> int:
         """Purges what this process holds, and sees to it that nothing older comes back; how many
         objects that were. What is on disk is purged by `proxy.cache.sweeping`, once for all."""
+        if len(self._fences) == _MOST_FENCES:
+            self._doubtful = self._fences[0][0]
         self._fences.append((time(), purge))
+        self.era += 1
         self.missing.clear()
         self.passing.clear()
         found = [entry for entry in self.entries if _is_meant(entry, purge)]
@@ -212,11 +249,33 @@ class Cache:
         self.counts.purges += 1
         return len(found)
 
+    async def settled(self, seconds: float) -> bool:
+        """Waits until all writes to disk that are on their way have ended, so that a sweep finds
+        what they left; false if some take longer."""
+        return self.disk is None or await self.disk.writes.settled(seconds)
+
+    def now_valid(
+        self,
+        entry: Entry,
+        asked: float,
+        representation: Representation | None = None,
+        *,
+        complete: bool = False,
+    ) -> None:
+        """As `Entry.now_valid`; what was asked before a purge makes nothing valid."""
+        entry.now_valid(asked, representation, complete=complete)
+        if self.is_purged(entry.head, soft=True):
+            entry.expire()
+
     async def keep_head(self, entry: Entry) -> None:
         """Writes what is known of an object to disk, where it has slices or will have."""
-        if self.disk is not None and not entry.dropped:
-            entry.on_disk = True
-            await self.disk.write_head(entry.name, entry.head)
+        head = entry.head
+        if self.disk is None or entry.dropped or self.is_purged(head):
+            return
+        if self.is_purged(head, soft=True):
+            head = replace(head, validated=0.0)
+        entry.on_disk = True
+        await self.disk.write_head(entry.name, head)
 
     def seal(self, entry: Entry, sums: tuple[bytes, ...], algorithm: str) -> None:
         """All of a version was read once, and was what the store promised."""
@@ -227,6 +286,41 @@ class Cache:
             self.spawn(self.keep_head(entry))
 
     # --- what is there --------------------------------------------------------------------------
+
+    def statistics(self) -> Statistics:
+        """What this process keeps and has done; takes no time."""
+        disk, counts, fills = self.disk, self.bytes, self.filler.counts
+        usage = None if self.janitor is None else self.janitor.statistics()
+        return Statistics(
+            directory=self.options.directory or "",
+            resting=disk.resting if disk is not None else "",
+            entries=len(self.entries),
+            memory_used=self.memory.used,
+            memory_limit=self.memory.limit,
+            memory_slices=self.memory.count,
+            memory_evicted=self.memory.evicted,
+            bytes_memory=counts.memory,
+            bytes_disk=counts.disk,
+            bytes_fill=counts.filling,
+            bytes_bypass=counts.bypassed,
+            fills_started=fills.started,
+            fills_failed=fills.failed,
+            fills_left=fills.left,
+            fills_followed=fills.followed,
+            fills_taken_over=fills.taken_over,
+            bypassed=fills.bypassed,
+            purges=self.counts.purges,
+            disk_damaged=disk.counts.damaged if disk is not None else 0,
+            disk_written=disk.counts.written if disk is not None else 0,
+            disk_written_bytes=disk.counts.written_bytes if disk is not None else 0,
+            disk_failures=disk.counts.failures if disk is not None else 0,
+            disk_evicted=usage.evicted if usage is not None else 0,
+            disk_evicted_bytes=usage.evicted_bytes if usage is not None else 0,
+            disk_bytes=usage.bytes if usage is not None else 0,
+            disk_files=usage.files if usage is not None else 0,
+            disk_limit=self.options.size if disk is not None else 0,
+            disk_files_limit=self.options.files if disk is not None else 0,
+        )
 
     async def presence(self, entry: Entry, indexes: Sequence[int], begun: int | None) -> Presence:
         """Where slices of an entry are. Looks at the directory for those that are not at hand.

@@ -24,6 +24,7 @@ from proxy.cache.held import Held
 from proxy.cache.hits import HitTable
 from proxy.cache.stored import DamagedSlice, StoredSlice
 from proxy.cache.watching import FileWatcher
+from proxy.cache.writing import Writes
 from proxy.errors import OriginFault, StartError
 from proxy.origins.threads import Threads
 
@@ -62,12 +63,14 @@ class Disk:
     Attributes:
         counts: what happened so far.
         files: the directory, for work in threads of one's own.
+        writes: what is on its way to it.
     """
 
     def __init__(self, files: Files, watcher: FileWatcher) -> None:
         self.files = files
         self._hits: HitTable | None = None
         self.counts = DiskCounts()
+        self.writes = Writes()
         self._watcher = watcher
         self._threads = Threads(PATIENCE)
         self._open: OrderedDict[str, StoredSlice] = OrderedDict()
@@ -139,8 +142,12 @@ class Disk:
 
     async def write_head(self, object_: str, head: Head) -> None:
         """Keeps what is known of an object."""
-        if not self.resting:
-            await self.run(self.files.write_head, object_, head)
+        if self.resting:
+            return
+        try:
+            await self.writes.run(self._threads, self.files.write_head, object_, head)
+        except (OSError, OriginFault) as error:
+            self.rest(error)
 
     async def open_or_wait(self, object_: str) -> tuple[Head | None, Held] | None:
         """What is known of an object, and the claim on asking its origin; None where that can't be
@@ -216,14 +223,21 @@ class Disk:
         """Writes what is left of a slice we filled, and lets everybody find it."""
         self._writing += 1
         try:
+            with self.writes.noted():
+                return await self._finish(held, name, label, table)
+        finally:
+            self._writing -= 1
+
+    async def _finish(self, held: Held, name: str, label: Label, table: bytes) -> bool:
+        try:
             rest = await held.settle()
-            await self._threads.run(self.files.finish_slice, held.claim, name, rest, label, table)
+            work = self.files.finish_slice
+            await self.writes.run(self._threads, work, held.claim, name, rest, label, table)
         except (OSError, OriginFault) as error:
             self.rest(error)
             await held.abandon()
             return False
         finally:
-            self._writing -= 1
             held.close()
         self.works()
         self.counts.written += 1

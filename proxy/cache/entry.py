@@ -40,6 +40,9 @@ class Entry:
         validated: when the origin last said that it is the current one, by `time.monotonic`.
         dropped: nothing of it may be given to a request that comes from now on.
         recent: where ranges of it ended lately.
+        sums: of its slices, by the store's algorithm, as far as this process fetched them.
+        tables: the check values of the same slices' tables.
+        validating: the origin is being asked about it while it is given.
     """
 
     __slots__ = (
@@ -49,7 +52,10 @@ class Entry:
         "name",
         "on_disk",
         "recent",
+        "sums",
+        "tables",
         "validated",
+        "validating",
         "version",
     )
 
@@ -59,6 +65,9 @@ class Entry:
         self.version = version_name(head.representation, head.width)
         self.on_disk = on_disk
         self.dropped = False
+        self.validating = False
+        self.sums: dict[int, bytes] = {}
+        self.tables: dict[int, bytes] = {}
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._lifetimes: dict[Terms, Lifetime] = {}
         self.validated = _validated(head.validated)

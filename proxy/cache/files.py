@@ -176,6 +176,8 @@ class Files:
         """Writes the rest of a slice and its footer, and puts it where it belongs."""
         held.write([*rest, write_footer(label, table)])
         held.publish(self.path(name))
+        # The head of an object without slices goes after a while: this one has a slice again.
+        _touch(self.path(name.partition(".")[0] + HEAD))
 
     def remove_version(self, object_: str, version: str) -> None:
         """Unlinks the slices of a version, and the object's head if it is of that version."""
@@ -207,6 +209,13 @@ class Files:
         """The files of one object, its head first."""
         found = [name for name in self.names((object_[:2],)) if name.startswith(f"{object_}.")]
         return sorted(found, key=lambda name: not name.endswith(HEAD))
+
+
+def _touch(path: str) -> None:
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        pass
 
 
 def _unlink(path: str) -> None:

@@ -19,13 +19,14 @@ from proxy.cache.disk import Disk
 from proxy.cache.entry import Entry
 from proxy.cache.growing import Slice
 from proxy.cache.held import Held
+from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.slices import slice_span
 from proxy.cache.stored import SliceGone, StoredSlice
 from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke
 from proxy.origins.base import OpenObject, Origin, Want
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Span
+from proxy.semantics.representation import Algorithm, Checksum, Span
 
 Source = Slice | StoredSlice
 
@@ -58,13 +59,15 @@ class FillCounts:
 class Filler:
     """Fills the slices of one process. `aclose` ends all that are on their way.
 
-    `changed` is called with an entry whose version the origin has no more, and `drop` with the
-    entry and the number of a slice that is not what it was when the object was checked.
+    `changed` is called with an entry whose version the origin has no more, or whose bytes are not
+    what was promised; `sealed` with one all of whose slices are what the store promised.
     """
 
     memory: Memory
     disk: Disk | None
     changed: Callable[[Entry], None]
+    sealed: Callable[[Entry, tuple[bytes, ...], str], None]
+    checks: Checks | None = None
     counts: FillCounts = field(default_factory=FillCounts)
     _looking: dict[str, asyncio.Task[Source | None]] = field(default_factory=dict)
     _filling: dict[str, _Fill] = field(default_factory=dict)
@@ -173,6 +176,13 @@ class Filler:
             del self._filling[name]
 
 
+def _digest(checks: Checks, algorithm: Algorithm, buffers: list[bytes]) -> bytes:
+    total = checks.new_sum(algorithm)
+    for buffer in buffers:
+        total.update(buffer)
+    return total.digest()
+
+
 def _is_sealed(entry: Entry, index: int, table: bytes) -> bool:
     """Whether a slice is as it was when all of the object was checked; true where nothing was."""
     seal = entry.head.seal
@@ -211,7 +221,7 @@ class _Fill:
         except Fault as fault:
             counts.failed += 1
             self.slice.fail(fault)
-            if isinstance(fault, ObjectChanged):
+            if isinstance(fault, ObjectChanged | ChecksumMismatch):
                 self.filler.changed(self.entry)
         except asyncio.CancelledError:
             self.slice.fail(OriginBroke("nobody waited for the slice"))
@@ -230,16 +240,44 @@ class _Fill:
                 await self._end_file(name)
 
     async def _fill(self) -> None:
+        expected = self._expected()
+        self.slice.judged = expected is not None and self.entry.slices == 1
         await self._follow_others()
         if self.slice.received < self.slice.length:
             self.filler.counts.started += 1
             await self._fetch()
+        if expected is not None:
+            await self._judge(expected)
         if not _is_sealed(self.entry, self.index, self.slice.table):
             raise ChecksumMismatch(
                 f"origin {self.entry.head.origin!r} key {self.entry.head.key!r}: slice "
                 f"{self.index} is not what it was when all of the object was checked"
             )
         self.slice.complete()
+
+    def _expected(self) -> Checksum | None:
+        """What the object's slices are compared with; None if they were already, or can't be."""
+        checks, entry = self.filler.checks, self.entry
+        return checks.expected(entry) if checks is not None and not entry.head.sealed_by else None
+
+    async def _judge(self, expected: Checksum) -> None:
+        """Raises ChecksumMismatch if this was the last slice, and all are not what was promised."""
+        checks, entry = self.filler.checks, self.entry
+        assert checks is not None  # noqa: S101  # there would be nothing expected
+        work = (checks, expected.algorithm, self.slice.buffers_from(0))
+        quick = checks.is_combinable(expected.algorithm)
+        digest = _digest(*work) if quick else await asyncio.to_thread(_digest, *work)
+        verdict = checks.verdict(entry, expected, self.index, digest)
+        entry.tables[self.index] = sum_of(self.slice.table)
+        if verdict is False:
+            entry.sums.clear()
+            raise ChecksumMismatch(
+                f"origin {entry.head.origin!r} key {entry.head.key!r}: its slices together are not "
+                f"of the {expected.algorithm} that the store promised"
+            )
+        if verdict:
+            sums = tuple(entry.tables[index] for index in range(entry.slices))
+            self.filler.sealed(entry, sums, expected.algorithm)
 
     async def _fetch(self) -> None:
         """The rest of the slice from the origin, pinned to the version."""

@@ -31,6 +31,7 @@ class Slice:
         state: "growing", "whole", "failed" (`fault` says why), or "gone" when it was dropped.
         interest: how many requests read it or mean to.
         was_read: whether one did; else it was only fetched ahead.
+        judged: it is compared with the store's checksum before it is called whole.
         table: the check values of its blocks, once all bytes have come.
     """
 
@@ -41,6 +42,7 @@ class Slice:
         "_waiting",
         "fault",
         "interest",
+        "judged",
         "length",
         "received",
         "state",
@@ -55,6 +57,7 @@ class Slice:
         self.fault: Fault | None = None
         self.interest = 0
         self.was_read = False
+        self.judged = False
         self.table = b""
         self._buffers: list[bytes] = []
         self._ends: list[int] = []

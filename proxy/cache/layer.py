@@ -53,7 +53,7 @@ class Cached:
         self.origin = origin
         self.name = name
         self.cache = cache
-        self._asking: dict[str, asyncio.Future[Fault | None]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Future[Fault | None]] = {}
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
 
@@ -84,7 +84,8 @@ class Cached:
                 return await self._pass(key, want)
             if want.demands.only_if_cached:
                 raise NotInCache(f"origin {self.name!r}: {key!r} is not kept, or stale")
-            other = self._asking.get(name)
+            # A question from before a purge tells nothing to who comes after it.
+            other = self._asking.get((name, self.cache.era))
             if other is None or waits >= _MOST_WAITS:
                 return await self._ask(name, key, want)
             waits += 1
@@ -95,8 +96,13 @@ class Cached:
 
     # --- from what is kept ----------------------------------------------------------------------
 
-    def _at_hand(self, name: str, want: Want, arrived: float | None) -> CachedObject | None:
-        """What may be given without asking; `arrived` is when a request came that has waited."""
+    def _at_hand(
+        self, name: str, want: Want, arrived: float | None, *, stale: bool = True
+    ) -> CachedObject | None:
+        """What may be given without asking; `arrived` is when a request came that has waited.
+
+        `stale`: also what has to be validated meanwhile.
+        """
         entry = self.cache.entries.get(name)
         if entry is None or (want.checksums and not entry.head.complete):
             return None
@@ -109,6 +115,8 @@ class Cached:
         if use is Use.VALIDATE:
             return None
         if use is Use.STALE_WHILE_REVALIDATE:
+            if not stale:
+                return None
             self._validate_behind(entry, want)
         return self._object(entry, "hit" if entry.age < lifetime.fresh else "stale", want)
 
@@ -126,16 +134,18 @@ class Cached:
 
     def _validate_behind(self, entry: Entry, want: Want) -> None:
         """Asks whether a stale entry is current, while it is being given."""
-        if entry.name not in self._asking:
+        if not entry.validating:
             quiet = replace(want, body=False, demands=NO_DEMANDS)
-            self.cache.spawn(self._ask_quietly(entry.name, entry.head.key, quiet))
+            entry.validating = self.cache.spawn(self._ask_quietly(entry, quiet))
 
-    async def _ask_quietly(self, name: str, key: str, want: Want) -> None:
+    async def _ask_quietly(self, entry: Entry, want: Want) -> None:
         try:
-            opened = await self._ask(name, key, want)
+            opened = await self._ask(entry.name, entry.head.key, want)
             await opened.aclose()
         except Fault:
             pass  # the next who needs to know asks again, and is told
+        finally:
+            entry.validating = False
 
     # --- by asking ------------------------------------------------------------------------------
 
@@ -143,9 +153,10 @@ class Cached:
         """Asks, and lets all who wait go on."""
         begun = monotonic()
         waiting: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-        alone = name in self._asking
+        question = (name, self.cache.era)
+        alone = question in self._asking
         if not alone:
-            self._asking[name] = waiting
+            self._asking[question] = waiting
         fault: Fault | None = None
         try:
             opened = await self._settle(name, key, want)
@@ -154,13 +165,14 @@ class Cached:
             raise
         finally:
             if not alone:
-                del self._asking[name]
+                del self._asking[question]
                 waiting.set_result(fault)
         opened.standing.waited = monotonic() - begun
         return opened
 
     async def _settle(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         disk = self.cache.disk
+        await self.cache.removed(name)
         held: Held | None = None
         deadline = monotonic() + _OTHERS
         while disk is not None and monotonic() < deadline:
@@ -196,16 +208,17 @@ class Cached:
         if entry is None or head.validated > entry.head.validated:
             entry = Entry(name, head, on_disk=True)
             self.cache.adopt(entry)
-        return self._at_hand(name, want, None)
+        return self._at_hand(name, want, None, stale=False)
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         known = self.cache.entries.get(name)
-        begun = time()
+        begun, era = time(), self.cache.era
         try:
             return await self._ask_about(known, name, key, want, begun)
         except NotFound:
-            self.cache.forget(name)
-            self.cache.missing.set(name, self.cache.options.missing_ttl)
+            if era == self.cache.era:
+                self.cache.forget(name)
+                self.cache.missing.set(name, self.cache.options.missing_ttl)
             raise
         except ObjectChanged:
             if known is not None:
@@ -254,7 +267,8 @@ class Cached:
         if index is None:
             # The end of something whose size is not known: that is asked first.
             return replace(asked, body=False, first=None)
-        if size is not None and want.checksums and index == 0:
+        if index == 0:
+            # The whole, of which a slice is taken: stores tell its checksums only then.
             return replace(asked, first=None)
         return replace(asked, first=ByteRange(index * width, (index + 1) * width - 1))
 
@@ -263,7 +277,7 @@ class Cached:
     ) -> CachedObject:
         opened = await self.origin.open(known.head.key, asked)
         await opened.aclose()
-        known.now_valid(begun, opened.representation, complete=True)
+        self.cache.now_valid(known, begun, opened.representation, complete=True)
         await self._keep(known)
         return self._object(known, how, want, 200)
 
@@ -275,7 +289,7 @@ class Cached:
         if same.last_modified is not None and same.last_modified != before:
             pin = Want(body=False, checksums=True, pin=known.representation)
             return await self._ask_for_more(known, want, pin, begun, "validated")
-        known.now_valid(begun)
+        self.cache.now_valid(known, begun)
         await self._keep(known)
         return self._object(known, "validated", want, 304)
 

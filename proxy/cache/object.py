@@ -121,7 +121,8 @@ class CachedObject:
         source.interest += 1
         source.was_read = True
         try:
-            read = self._held_back if self._entry.head.seal is not None else _read
+            sure = self._entry.head.seal is not None or source.judged
+            read = self._held_back if sure else _read
             async with aclosing(read(source, start, stop)) as buffers:
                 async for buffer in buffers:
                     if source.state == "whole":
@@ -179,8 +180,16 @@ class CachedObject:
     @property
     def sealed_by(self) -> str:
         """The algorithm by which all of this version was checked once, so that each slice of it is
-        known to be right; "" if it was not."""
-        return self._entry.head.sealed_by
+        known to be right, or by which its only slice is being checked; "" if neither is so."""
+        entry = self._entry
+        if entry.head.sealed_by or entry.slices != 1:
+            return entry.head.sealed_by
+        found = self._filler.known(entry, 0)
+        checks = self._filler.checks
+        if checks is None or not isinstance(found, Slice) or not found.judged:
+            return ""
+        expected = checks.expected(entry)
+        return expected.algorithm if expected is not None else ""
 
     def confirm(self, algorithm: str) -> None:
         """All of it was read through this object and is what the store promised."""

@@ -1,13 +1,15 @@
 """Going through everything on disk: to list, purge or check it. For threads, a shard at a time.
 
 A shard is one of 256 directories; whoever goes through all of them tells how far it is in between.
+`pace` is called for each object and slice: it lets other threads run, and ends the work by what it
+raises.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +24,10 @@ from proxy.semantics.representation import Representation
 # Bytes read at a time when slices are checked.
 _PIECE = 16 * BLOCK
 _NOTHING = Representation(0)
+
+
+def _at_once() -> None:
+    """For work that nothing else waits for."""
 
 
 @dataclass(slots=True)
@@ -49,10 +55,17 @@ class _Object:
     slices: list[str] = field(default_factory=list)
 
 
-def purge_shard(files: Files, shard: str, purge: Purge) -> Swept:
-    """Removes what is meant, or marks it to be validated. Raises OSError where it can't."""
+def purge_shard(
+    files: Files,
+    shard: str,
+    purge: Purge,
+    only: Collection[str] = (),
+    pace: Callable[[], None] = _at_once,
+) -> Swept:
+    """Removes what is meant, or marks it to be validated. `only`: of these objects alone, by their
+    names; of all if there is none. Raises OSError where it can't."""
     swept = Swept()
-    for name, one in _objects(files, shard):
+    for name, one in _objects(files, shard, only, pace):
         head = one.head or _head_by_slice(files, one)
         if head is None or not purge.matches(head.origin, head.key, head.representation.tags):
             continue
@@ -75,10 +88,12 @@ def _expire(files: Files, name: str, head: Head) -> None:
         files.drop(files.path(name + HEAD))
 
 
-def list_shard(files: Files, shard: str, prefix: str) -> list[dict[str, Any]]:
+def list_shard(
+    files: Files, shard: str, prefix: str, pace: Callable[[], None] = _at_once
+) -> list[dict[str, Any]]:
     """What is kept of the objects whose keys begin so, as JSON in Python's types."""
     found = []
-    for name, one in _objects(files, shard):
+    for name, one in _objects(files, shard, (), pace):
         head = one.head
         if head is None or not head.key.startswith(prefix):
             continue
@@ -100,14 +115,14 @@ def list_shard(files: Files, shard: str, prefix: str) -> list[dict[str, Any]]:
     return found
 
 
-def scrub_shard(files: Files, shard: str) -> Swept:
+def scrub_shard(files: Files, shard: str, pace: Callable[[], None] = _at_once) -> Swept:
     """Reads every slice and compares it with its check values; drops what is damaged."""
     swept = Swept()
-    for _, one in _objects(files, shard):
+    for _, one in _objects(files, shard, (), pace):
         swept.objects += 1
         for name in one.slices:
             swept.slices += 1
-            length = _checked(files.path(name))
+            length = _checked(files.path(name), pace)
             if length is None:
                 swept.damaged += 1
                 files.drop(files.path(name))
@@ -116,16 +131,21 @@ def scrub_shard(files: Files, shard: str) -> Swept:
     return swept
 
 
-def _objects(files: Files, shard: str) -> Iterator[tuple[str, _Object]]:
+def _objects(
+    files: Files, shard: str, only: Collection[str], pace: Callable[[], None]
+) -> Iterator[tuple[str, _Object]]:
     found: dict[str, _Object] = {}
     for name in files.names((shard,)):
         object_ = name.partition(".")[0]
+        if only and object_ not in only:
+            continue
         one = found.setdefault(object_, _Object())
-        if name.endswith(HEAD):
-            one.head = _read_head(files, object_)
-        else:
+        if not name.endswith(HEAD):
             one.slices.append(name)
-    yield from found.items()
+    for object_, one in found.items():
+        pace()
+        one.head = _read_head(files, object_)
+        yield object_, one
 
 
 def _read_head(files: Files, object_: str) -> Head | None:
@@ -150,7 +170,7 @@ def _head_by_slice(files: Files, one: _Object) -> Head | None:
     return None
 
 
-def _checked(path: str) -> int | None:
+def _checked(path: str, pace: Callable[[], None]) -> int | None:
     """How many bytes the slice has; None if it is damaged. One that is gone has none.
 
     Raises OSError where that is no fault of the file.
@@ -167,15 +187,16 @@ def _checked(path: str) -> int | None:
         return 0
     number, label, table = found
     try:
-        return label.length if _agrees(number, label.length, table) else None
+        return label.length if _agrees(number, label.length, table, pace) else None
     except OSError:
         return None
     finally:
         os.close(number)
 
 
-def _agrees(number: int, length: int, table: bytes) -> bool:
+def _agrees(number: int, length: int, table: bytes, pace: Callable[[], None]) -> bool:
     for start in range(0, length, _PIECE):
+        pace()
         size = min(_PIECE, length - start)
         piece = os.pread(number, size, start)
         if len(piece) < size or not agree(piece, table, start // BLOCK):

@@ -10,11 +10,12 @@ import hashlib
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from awscrt import checksums as crt
 
-Algorithm = Literal["crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5"]
+from proxy.semantics.representation import Algorithm
+
 Buffer = bytes | memoryview
 
 

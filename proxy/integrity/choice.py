@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.integrity.checksums import Algorithm
-from proxy.semantics.representation import Checksum
+from proxy.semantics.representation import Algorithm, Checksum
 
 # What the uploader chose comes before MD5: that one stands in the ETag of most objects, nobody
 # promised it, and it costs 1.4 s of a processor for each GiB. Among those that may be chosen, by

@@ -11,8 +11,7 @@ from typing import Final
 
 from awscrt import checksums as crt
 
-from proxy.integrity.checksums import Algorithm
-from proxy.semantics.representation import Span
+from proxy.semantics.representation import Algorithm, Span
 
 _COMBINE: Final = {
     "crc64nvme": crt.combine_crc64nvme,

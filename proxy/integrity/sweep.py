@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from proxy.errors import ChecksumMismatch, Fault, NotFound
-from proxy.integrity.checksums import Algorithm, Sum, new_sum
+from proxy.integrity.checksums import Sum, new_sum
 from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import NO_CHECKSUM, PARTS_UNKNOWN
 from proxy.integrity.verified import Verified, VerifiedObject
 from proxy.origins.base import Page
-from proxy.semantics.representation import Span
+from proxy.semantics.representation import Algorithm, Span
 
 # Enough to fill a link to a store 30 ms away with small objects; a fraction of the connections.
 AT_ONCE: Final = 8

@@ -22,6 +22,7 @@ from proxy.integrity.parts import PartSizes
 from proxy.integrity.rolling import Rolling
 from proxy.integrity.verdict import Verdict, together
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.origins.lending import Lending, Piece, can_lend
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Checksum, Representation, Span
 
@@ -130,6 +131,8 @@ class VerifiedObject:
         if report is not None:
             self.cache_report = report
             self.standing = getattr(opened, "standing", None)
+        if can_lend(opened):
+            self.lend = self._lend
 
     @property
     def representation(self) -> Representation:
@@ -159,16 +162,28 @@ class VerifiedObject:
         Raises ChecksumMismatch instead of giving the last piece if they, with the rest of the
         object where that had to be read too, are not what the store promised.
         """
-        how = self._how
-        if how.policy == "off":
-            return self._unchecked(span, reasons.OFF)
-        if self._sealed_by:
+        if self._sealed_by and self._how.policy != "off":
             return self._sealed(span, self._sealed_by)
-        if span.length != self.representation.size and how.policy != "require":
-            return self._unchecked(span, reasons.RANGE)
-        if self.expected is None:
-            return self._unchecked(span, reasons.NO_CHECKSUM)
+        unchecked = self._why_unchecked(span)
+        if self.expected is None or unchecked:
+            return self._unchecked(span, unchecked)
         return self._checked(span, self.expected)
+
+    def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
+        """As `read`; lends what is not checked, if the object below does."""
+        unchecked = self._why_unchecked(span)
+        if not unchecked:
+            return cast("AsyncGenerator[Piece, None]", self.read(span))
+        self._settle(Verdict("unverified", reason=unchecked, bytes=span.length))
+        return cast("Lending", self._opened).lend(span)
+
+    def _why_unchecked(self, span: Span) -> str:
+        """Why the span's bytes are passed on as they are; "" if they are checked."""
+        if self._how.policy == "off":
+            return reasons.OFF
+        if span.length != self.representation.size and self._how.policy != "require":
+            return reasons.RANGE
+        return reasons.NO_CHECKSUM if self.expected is None else ""
 
     @property
     def _sealed_by(self) -> str:

@@ -42,6 +42,11 @@ class Fleet(Protocol):
         """Whether new requests are welcome ("ready"), and what is known of workers and origins."""
         ...
 
+    def present(self) -> Mapping[int, str]:
+        """The process ids of all workers that live, those too that leave or only start, and the
+        state of each: "starting", "ready" or "draining"."""
+        ...
+
     async def metrics(self) -> Values:
         """The metrics of all processes in one; of a worker that is silent, what it said last."""
         ...
@@ -51,11 +56,20 @@ class Fleet(Protocol):
         ...
 
     async def ask(
-        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
+        self,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        worker: str = "",
+        *,
+        starting: bool = False,
+        take: Callable[[Any], None] | None = None,
     ) -> list[Reply]:
         """Asks all workers, or those of this name or process id; empty if there is none.
 
         `seconds` is how long an answer may take; what comes later is a reply with an error.
+        `starting`: those too that serve only soon, and answer then. `take` gets what they emit
+        before they answer.
         """
         ...
 

@@ -24,6 +24,7 @@ from proxy.errors import (
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Parted, Want
+from proxy.origins.lending import Fetch, Lending, Piece, Stretch, can_lend
 from proxy.semantics.representation import Representation, Span
 
 _KINDS: dict[type[Fault], str] = {
@@ -106,7 +107,7 @@ class _Count:
 class MeteredObject:
     """One version of one object, whose reads are counted."""
 
-    __slots__ = ("_count", "_opened", "aclose", "part_sizes", "representation")
+    __slots__ = ("_count", "_opened", "aclose", "lend", "part_sizes", "representation")
 
     def __init__(self, opened: OpenObject, count: _Count) -> None:
         self._opened, self._count = opened, count
@@ -114,6 +115,8 @@ class MeteredObject:
         self.aclose = opened.aclose
         if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
+        if can_lend(opened):
+            self.lend = self._lend
 
     async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""
@@ -129,6 +132,37 @@ class MeteredObject:
             raise
         finally:
             await buffers.aclose()
+
+    async def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
+        """As the object below. What is sent of what is lent counts as read."""
+        count = self._count
+        count.asked("read")
+        pieces = cast("Lending", self._opened).lend(span)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Stretch):
+                    piece.fetch = self._counted(piece.fetch)
+                try:
+                    yield piece
+                finally:
+                    count.bytes += piece.taken if isinstance(piece, Stretch) else len(piece)
+        except Fault as fault:
+            count.failed(fault)
+            raise
+        finally:
+            await pieces.aclose()
+
+    def _counted(self, below: Fetch) -> Fetch:
+        """The same, whose faults count."""
+
+        async def fetch(offset: int, count: int) -> None:
+            try:
+                await below(offset, count)
+            except Fault as fault:
+                self._count.failed(fault)
+                raise
+
+        return fetch
 
     async def _part_sizes(self) -> tuple[int, ...] | None:
         self._count.asked("open")

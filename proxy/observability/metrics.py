@@ -182,6 +182,95 @@ VERIFIED_BYTES: Final = Metric(
     (_ALGORITHM, _RESULT),
 )
 
+# --- the cache ----------------------------------------------------------------------------------
+
+CACHE_RESULTS: Final = (
+    "hit",
+    "stale hit",
+    "miss",
+    "partial",
+    "stale",
+    "revalidated",
+    "collapsed",
+    "bypass",
+    OTHER,
+)
+CACHE_TIERS: Final = ("memory", "disk", "fill", "bypass")
+CACHE_FILLS: Final = ("started", "failed", "left", "followed", "taken_over")
+
+CACHE_ANSWERS: Final = Metric(
+    "headgate_cache_answers_total",
+    "counter",
+    "Answers of objects by what the cache did for them, in the words of the access log.",
+    (Label("result", CACHE_RESULTS),),
+)
+CACHE_BYTES: Final = Metric(
+    "headgate_cache_bytes_total",
+    "counter",
+    "Bytes given to readers: kept in memory or on disk, just filled, or past the cache.",
+    (Label("tier", CACHE_TIERS),),
+)
+CACHE_FILL: Final = Metric(
+    "headgate_cache_fills_total",
+    "counter",
+    "Slices asked of an origin, those that failed or were given up, and those of other workers.",
+    (Label("result", CACHE_FILLS),),
+)
+CACHE_DAMAGED: Final = Metric(
+    "headgate_cache_damaged_slices_total",
+    "counter",
+    "Slices on disk that were not as they were written; each was dropped and not given.",
+)
+CACHE_WRITTEN: Final = Metric(
+    "headgate_cache_written_slices_total", "counter", "Slices written to disk."
+)
+CACHE_WRITTEN_BYTES: Final = Metric(
+    "headgate_cache_written_bytes_total", "counter", "The bytes of these slices."
+)
+CACHE_EVICTED: Final = Metric(
+    "headgate_cache_evicted_slices_total",
+    "counter",
+    "Slices that gave way to others.",
+    (Label("tier", ("memory", "disk")),),
+)
+CACHE_EVICTED_BYTES: Final = Metric(
+    "headgate_cache_evicted_bytes_total", "counter", "The bytes of those evicted from disk."
+)
+CACHE_DISK_BYTES: Final = Metric(
+    "headgate_cache_disk_bytes",
+    "gauge",
+    "What the cache's directory holds; 0 until it is counted.",
+    merge="max",
+)
+CACHE_DISK_LIMIT: Final = Metric(
+    "headgate_cache_disk_limit_bytes", "gauge", "What it may hold (size).", merge="max"
+)
+CACHE_DISK_FILES: Final = Metric(
+    "headgate_cache_disk_files", "gauge", "The files that it holds.", merge="max"
+)
+CACHE_DISK_FILES_LIMIT: Final = Metric(
+    "headgate_cache_disk_limit_files", "gauge", "The files that it may hold (files).", merge="max"
+)
+CACHE_MEMORY: Final = Metric(
+    "headgate_cache_memory_bytes", "gauge", "Slices in memory, of all workers."
+)
+CACHE_MEMORY_LIMIT: Final = Metric(
+    "headgate_cache_memory_limit_bytes", "gauge", "What all workers may hold there (memory)."
+)
+CACHE_ENTRIES: Final = Metric(
+    "headgate_cache_entries", "gauge", "Objects that workers know, added up."
+)
+CACHE_RESTING: Final = Metric(
+    "headgate_cache_resting",
+    "gauge",
+    "1 while a worker leaves the cache's directory alone, since it is full or fails.",
+    (Label("reason", ("full", "failing")),),
+    merge="max",
+)
+CACHE_PURGES: Final = Metric(
+    "headgate_cache_purges_total", "counter", "Purges that were complete in all workers."
+)
+
 # --- processes ----------------------------------------------------------------------------------
 
 LOOP_LAG: Final = Metric(

@@ -79,6 +79,10 @@ class Responses:
         outcome = outcome_of_download(record)
         if outcome is not None:
             meters.add(names.DOWNLOADS, 1, outcome)
+        if record.cache:
+            word = record.cache.partition(" (")[0]
+            result = word if word in names.CACHE_RESULTS else names.OTHER
+            meters.add(names.CACHE_ANSWERS, 1, result)
         if record.outcome == "fault":
             self.recent_faults.append({"time": round(time(), 3), **as_json(record)})
         for tell in self.listeners:

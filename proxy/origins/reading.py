@@ -17,8 +17,11 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from proxy.errors import Fault, ObjectChanged, OriginBroke
+from proxy.origins.lending import Piece, Stretch
+from proxy.origins.resident import NO_WAIT, bring, leave_to_threads, page_cache
 from proxy.origins.threads import Descriptor, Threads
 from proxy.semantics.representation import Representation, Span
 
@@ -27,8 +30,9 @@ BUFFER_SIZE = 256 * 1024
 # Read at once before others get a turn: 60 µs of copying, well below a millisecond.
 _TURN = 1024 * 1024
 
-# 0 where the system has no such thing; then every read goes to a thread.
-_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
+# Lent at once; lent to be copied, so that those before can reach the client meanwhile; and the last
+# of a span, which are given when that is so and the file is unchanged.
+_LENT, _COPIED, _KEPT = 8 * 1024 * 1024, 128 * 1024, 16 * 1024
 
 
 class HotReader:
@@ -45,7 +49,7 @@ class HotReader:
         """At most `length` bytes (BUFFER_SIZE or fewer); `b""` if they are not in memory (or past
         the end), None if this file system can't tell."""
         try:
-            count = os.preadv(number, [self._buffer[:length]], start, _NO_WAIT)
+            count = os.preadv(number, [self._buffer[:length]], start, NO_WAIT)
         except BlockingIOError:
             return b""
         except OSError as error:
@@ -71,7 +75,12 @@ class OpenFile:
         self._known = known
         self._hot = hot
         self._threads = threads
-        self._can_tell = bool(_NO_WAIT)
+        self._can_tell = bool(NO_WAIT)
+        self._was_cold = False
+        # What is lent is not copied: until the client has it, it is whatever the file is then.
+        # A file that was written to a moment ago may be again.
+        if representation.etag is not None and not representation.etag.weak:
+            self.lend = self._lend
 
     @property
     def representation(self) -> Representation:
@@ -96,6 +105,26 @@ class OpenFile:
                 buffer = await self._threads.run(self._read_cold, position, length, span.stop)
             position += len(buffer)
             yield buffer
+
+    async def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
+        """The span's bytes, all but the last of them lent; else as `read`."""
+        position, end = span.start, span.stop - _KEPT
+        leave_to_threads(self._descriptor.number)
+        if position < end and not page_cache.holds(self._descriptor.number, position, 1):
+            await self._fetch(position, min(BUFFER_SIZE, end - position))
+        while position < end:
+            to_copy = position >= end - _COPIED
+            count = end - position if to_copy else min(_LENT, end - _COPIED - position)
+            was_cold, self._was_cold = self._was_cold, False
+            yield Stretch(self._descriptor.number, position, count, self._fetch, to_copy, was_cold)
+            position += count
+        async with aclosing(self.read(Span(position, span.stop))) as buffers:
+            async for buffer in buffers:
+                yield buffer
+
+    async def _fetch(self, start: int, count: int) -> None:
+        self._was_cold = True
+        await self._threads.run(self._read_through, start, count)
 
     async def aclose(self) -> None:
         """Closes the file, or leaves that to the thread that still reads it."""
@@ -129,6 +158,15 @@ class OpenFile:
             except OSError as error:
                 raise _fault_of(error) from None
         return buffer
+
+    def _read_through(self, start: int, count: int) -> None:
+        """Has the system read these bytes, which it then has in memory; for threads."""
+        with self._descriptor.in_use() as number:
+            try:
+                if not bring(number, start, count):
+                    raise ObjectChanged("the file is shorter than when it was opened")
+            except OSError as error:
+                raise _fault_of(error) from None
 
     def _check_unchanged(self, number: int) -> None:
         now, then = os.fstat(number), self._known

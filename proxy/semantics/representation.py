@@ -24,18 +24,21 @@ class Span:
         return self.stop - self.start
 
 
+Algorithm = Literal["crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5"]
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """A checksum the store keeps of an object.
 
     Attributes:
-        algorithm: "crc64nvme", "crc32c", "crc32", "sha256", "sha1" or "md5".
+        algorithm: by its usual name.
         value: the raw digest, not its base64 or hexadecimal form.
         composite: true where it is a checksum of the parts' checksums (S3's COMPOSITE).
         parts: how many parts a composite one was made of, if the store says.
     """
 
-    algorithm: Literal["crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5"]
+    algorithm: Algorithm
     value: bytes
     composite: bool = False
     parts: int | None = None

@@ -31,6 +31,7 @@ from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.digesting import with_digests
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
+from proxy.server.zero_copy import takes_files
 
 logger = logging.getLogger("headgate")
 
@@ -163,8 +164,9 @@ class PublicDoor:
                 *await self._about_cache(plan, opened, record),
             )
             about = (plan, opened, answer.subject)
-            plan, channel = await with_digests(self.site.digester, fields, about, scope, channel)
-            await send_plan(plan, opened, extra, channel, progress, self.stall_timeout)
+            plan, by = await with_digests(self.site.digester, fields, about, scope, channel)
+            lends = by is channel and takes_files(scope)  # what is hashed has to be read
+            await send_plan(plan, opened, extra, by, progress, self.stall_timeout, lends=lends)
         finally:
             if opened is not None:
                 # Of an object that failed, then of its error page: the first says what was wrong.

@@ -41,9 +41,17 @@ class Asking:
         self._streams: dict[int, Callable[[Any], None]] = {}
         self._gone = False
 
-    async def ask(self, what: str, arguments: Arguments, seconds: float) -> Any:  # noqa: ANN401  # JSON
-        """The worker's answer; raises `Unanswered`."""
+    async def ask(
+        self,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        take: Callable[[Any], None] | None = None,
+    ) -> Any:  # noqa: ANN401  # JSON
+        """The worker's answer; raises `Unanswered`. What it emits before that goes to `take`."""
         number = self._new()
+        if take is not None:
+            self._streams[number] = take
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
@@ -53,6 +61,7 @@ class Asking:
             raise Unanswered(f"no answer in {seconds:g} s") from None
         finally:
             del self._waiting[number]
+            self._streams.pop(number, None)
             if number in self._owed and not self._gone:
                 self._forget(number)
 

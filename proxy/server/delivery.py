@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 from urllib.parse import quote
 
 from proxy.errors import Fault, MethodNotAllowed, NotFound
 from proxy.integrity.verdict import Verdict, verdict_of
 from proxy.origins.base import NO_BODY, USUAL_TERMS, WHOLE, Lister, OpenObject, Origin, Want
+from proxy.origins.lending import Lending, can_lend
 from proxy.origins.media_types import media_type_of
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
@@ -169,7 +171,15 @@ def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_S
 class _Coded:
     """An object that is another one's content in a coding: its bytes, under the other's type."""
 
-    __slots__ = ("_sibling", "aclose", "cache_report", "read", "representation", "standing")
+    __slots__ = (
+        "_sibling",
+        "aclose",
+        "cache_report",
+        "lend",
+        "read",
+        "representation",
+        "standing",
+    )
 
     def __init__(self, sibling: OpenObject, key: str, coding: str) -> None:
         self._sibling = sibling
@@ -177,6 +187,8 @@ class _Coded:
         self.aclose = sibling.aclose
         self.cache_report = getattr(sibling, "cache_report", None)
         self.standing = getattr(sibling, "standing", None)
+        if can_lend(sibling):
+            self.lend = cast("Lending", sibling).lend
         stored = sibling.representation
         self.representation = replace(
             stored,

@@ -69,8 +69,9 @@ class Listeners:
 class WorkerFleet:
     """All workers of a supervisor, as a `proxy.observability.fleet.Fleet`.
 
-    `workers` gives those there are now, `draining` whether the whole stops, and `meters` holds
-    what the supervisor counts itself. `run` keeps the account as long as it runs.
+    `workers` gives those there are now, `draining` whether the whole stops, `meters` holds what
+    the supervisor counts itself, and `coming` gives the workers that a reload has started so far.
+    `run` keeps the account as long as it runs.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class WorkerFleet:
         workers: Callable[[], Sequence[WorkerProcess]],
         draining: Callable[[], bool],
         meters: Meters,
+        coming: Callable[[], Sequence[WorkerProcess]] = tuple,
     ) -> None:
         self._workers = workers
+        self._coming = coming
         self._draining = draining
         self._meters = meters
         self._ledger = Ledger()
@@ -88,6 +91,7 @@ class WorkerFleet:
         self._origins: dict[WorkerProcess, dict[str, bool]] = {}
         self._fetching: asyncio.Task[int] | None = None
         meters.add(names.WORKERS_LOST, 0)
+        meters.add(names.CACHE_PURGES, 0)
         for result in ("accepted", "refused"):
             meters.add(names.RELOADS, 0, result)
 
@@ -199,24 +203,43 @@ class WorkerFleet:
 
     # --- questions ------------------------------------------------------------------------------
 
-    async def ask(
-        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
-    ) -> list[Reply]:
+    def _alive(self) -> list[WorkerProcess]:
+        return [one for one in (*self._workers(), *self._coming()) if one.state != "gone"]
+
+    def present(self) -> Mapping[int, str]:
         """See `Fleet`."""
+        return {one.pid: one.state for one in self._alive()}
+
+    async def ask(
+        self,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        worker: str = "",
+        *,
+        starting: bool = False,
+        take: Take | None = None,
+    ) -> list[Reply]:
+        """See `Fleet`. What a worker is asked while it starts waits in its channel."""
+        asked = self._alive() if starting else self._workers()
+        states = ("ready", "draining", *(("starting",) if starting else ()))
         workers = [
-            one
-            for one in self._workers()
-            if one.state in ("ready", "draining") and worker in ("", one.name, str(one.pid))
+            one for one in asked if one.state in states and worker in ("", one.name, str(one.pid))
         ]
         return await asyncio.gather(
-            *(self._ask_one(one, what, arguments, seconds) for one in workers)
+            *(self._ask_one(one, what, arguments, seconds, take) for one in workers)
         )
 
     async def _ask_one(
-        self, worker: WorkerProcess, what: str, arguments: Arguments, seconds: float
+        self,
+        worker: WorkerProcess,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        take: Take | None,
     ) -> Reply:
         try:
-            value = await worker.asking.ask(what, arguments, seconds)
+            value = await worker.asking.ask(what, arguments, seconds, take)
         except Unanswered as error:
             return Reply(worker.pid, worker.name, error=str(error))
         return Reply(worker.pid, worker.name, value)

@@ -17,14 +17,19 @@ from starlette.types import Receive, Send
 
 from proxy.errors import ClientGone, OriginBroke
 from proxy.origins.base import OpenObject
+from proxy.origins.lending import Piece, Stretch
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
 from proxy.server.disconnect import UntilDisconnect
+from proxy.server.zero_copy import BYTES_OF_PROGRESS, message_of, pieces_of
 
 # The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
 # take it several of them. With the default of 60 s the floor is 1.1 kB/s.
 BYTES_PER_STALL = 64 * 1024
+
+# The clock is set anew no more often than this part of the timeout, by which it is set later.
+_SLACK = 1 / 16
 
 # A reader as fast as we are never makes send() wait: after this much the others get their turn.
 BYTES_PER_TURN = 1024 * 1024
@@ -53,6 +58,8 @@ async def send_plan(
     channel: tuple[Receive, Send],
     progress: Progress,
     stall_timeout: float,
+    *,
+    lends: bool = False,
 ) -> None:
     """Sends the whole plan, or raises `ClientGone` or an `OriginFault`; `progress` says how far.
 
@@ -63,25 +70,30 @@ async def send_plan(
         channel: ASGI's receive and send.
         progress: filled in as it goes.
         stall_timeout: seconds in which a client must take 64 KiB, or it is given up.
+        lends: whether files may be lent to the server (`proxy.server.zero_copy`).
     """
     receive, send = channel
     sender = _Sender(plan, extra, send, progress, stall_timeout)
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
         return
-    async with UntilDisconnect(receive) as watch, aclosing(_buffers(plan.parts, opened)) as buffers:
-        async for buffer in buffers:
-            if sender.is_last(buffer):
+    pieces = _pieces(plan.parts, opened, lends=lends and len(plan.parts) == 1)
+    async with UntilDisconnect(receive) as watch, aclosing(pieces):
+        async for piece in pieces:
+            if sender.is_last(piece):
                 watch.end()
-            await sender.body(buffer)
+            await sender.body(piece)
     if not progress.complete:
         raise OriginBroke(f"the body ended {plan.length - progress.sent} bytes early")
 
 
 class _Sender:
-    """Turns buffers into ASGI messages and counts them against what was promised."""
+    """Turns pieces into ASGI messages and counts them against what was promised."""
 
-    __slots__ = ("_extra", "_left", "_plan", "_progress", "_send", "_stall_timeout", "_turn")
+    __slots__ = (
+        "_extra", "_left", "_limit", "_plan", "_progress", "_send", "_since", "_stall_timeout",
+        "_taken", "_turn",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -95,36 +107,59 @@ class _Sender:
         self._progress, self._stall_timeout = progress, stall_timeout
         self._left = plan.length
         self._turn = 0
+        self._taken = self._since = 0
+        self._limit: asyncio.Timeout | None = None
 
-    def is_last(self, buffer: bytes) -> bool:
-        """Whether nothing is left to send after this buffer."""
-        return self._left <= len(buffer)
+    def is_last(self, piece: Piece) -> bool:
+        """Whether nothing is left to send after this piece."""
+        return self._left <= len(piece)
 
-    async def body(self, buffer: bytes) -> None:
-        """Sends one buffer, after the head if it is the first; the last one ends the message."""
-        self._left -= len(buffer)
+    async def body(self, piece: Piece) -> None:
+        """Sends one piece, after the head if it is the first; the last one ends the message."""
+        size = len(piece)
+        patience = self._patience(piece)
+        self._left -= size
         if self._left < 0:
             raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
         progress = self._progress
         progress.waiting_since = monotonic()
         try:
-            async with asyncio.timeout(self._patience(len(buffer))):
+            async with asyncio.timeout(patience) as self._limit:
                 if not progress.started:
                     await self._head()
-                await self._send(
-                    {"type": "http.response.body", "body": buffer, "more_body": self._left > 0}
-                )
+                await self._send(message_of(piece, self._note_taken, more=self._left > 0))
         except TimeoutError:
-            raise ClientGone(f"read too slowly for {self._patience(len(buffer)):g} s") from None
+            raise ClientGone(f"read too slowly for {patience:g} s") from None
         except OSError as error:
             raise ClientGone(f"the connection broke: {error}") from None
+        finally:
+            if isinstance(piece, Stretch):
+                piece.taken = self._taken
         progress.waiting_since = 0.0
-        progress.sent += len(buffer)
+        progress.sent += size - self._taken
+        self._taken = 0
         progress.complete = self._left == 0
-        await self._be_fair(len(buffer))
+        if not isinstance(piece, Stretch):  # of what is lent, the server sees to it
+            await self._be_fair(size)
 
-    def _patience(self, length: int) -> float:
-        return self._stall_timeout * max(1.0, length / BYTES_PER_STALL)
+    def _patience(self, piece: Piece) -> float:
+        """How long a piece may take (in seconds); what is lent gets more as it is taken."""
+        if isinstance(piece, Stretch):
+            return self._stall_timeout * (1 + _SLACK)
+        return self._stall_timeout * max(1.0, len(piece) / BYTES_PER_STALL)
+
+    def _note_taken(self, count: int) -> None:
+        """Some of a stretch was taken. Each time it is enough, the client's time begins anew."""
+        self._taken += count
+        self._progress.sent += count
+        self._since += count or BYTES_OF_PROGRESS
+        if self._since < BYTES_PER_STALL or self._limit is None:
+            return
+        now, progress = monotonic(), self._progress
+        if now - progress.waiting_since >= self._stall_timeout * _SLACK:
+            self._since, progress.waiting_since = 0, now
+            loop = asyncio.get_running_loop()
+            self._limit.reschedule(loop.time() + self._stall_timeout * (1 + _SLACK))
 
     async def _head(self) -> None:
         progress = self._progress
@@ -146,15 +181,15 @@ class _Sender:
             await asyncio.sleep(0)
 
 
-async def _buffers(
-    parts: tuple[Part, ...], opened: OpenObject | None
-) -> AsyncGenerator[bytes, None]:
+async def _pieces(
+    parts: tuple[Part, ...], opened: OpenObject | None, *, lends: bool
+) -> AsyncGenerator[Piece, None]:
     for part in parts:
         if isinstance(part, Span):
             if opened is None:
                 raise OriginBroke("a plan with spans and no object to read them from")
-            async with aclosing(opened.read(part)) as buffers:
-                async for buffer in buffers:
-                    yield buffer
+            async with aclosing(pieces_of(opened, part, lends=lends)) as pieces:
+                async for piece in pieces:
+                    yield piece
         else:
             yield part

@@ -109,10 +109,13 @@ class Supervisor:
         self._crew: Crew | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._old: set[Crew] = set()
+        self._coming: set[Crew] = set()
         self._door: _Door | None = None
         self._draining = False
         self._meters = meters
-        self._fleet = WorkerFleet(self._workers, lambda: self._draining, meters)
+        self._fleet = WorkerFleet(
+            self._workers, lambda: self._draining, meters, self._coming_workers
+        )
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._reload = asyncio.Event()
@@ -179,11 +182,14 @@ class Supervisor:
             make_context(plan.tls)
         listeners = self._listeners.succeed(plan.addresses, plan.workers)
         crew = Crew(plan, listeners, self._command)
+        self._coming.add(crew)
         try:
             await crew.start()
         except BaseException:
             listeners.close_except(self._listeners)
             raise
+        finally:
+            self._coming.discard(crew)
         previous, self._crew = self._crew, crew
         before, self._listeners = self._listeners, listeners
         before.close_except(listeners)
@@ -237,6 +243,10 @@ class Supervisor:
         """All workers of all crews, those too that are leaving."""
         crews = ([self._crew] if self._crew is not None else []) + list(self._old)
         return [worker for crew in crews for worker in crew.workers]
+
+    def _coming_workers(self) -> list[WorkerProcess]:
+        """Those of a crew that is started and has not taken over; some may serve already."""
+        return [worker for crew in self._coming for worker in crew.workers]
 
     # --- stopping ---------------------------------------------------------------------------
 

@@ -38,12 +38,26 @@ class StubFleet:
     def count(self, metric: Metric, amount: float) -> None:
         self.counted[metric.name] = self.counted.get(metric.name, 0) + amount
 
+    def present(self) -> Mapping[int, str]:
+        return {101: "ready"}
+
     async def ask(
-        self, what: str, arguments: Arguments, seconds: float, worker: str = ""
+        self,
+        what: str,
+        arguments: Arguments,
+        seconds: float,
+        worker: str = "",
+        *,
+        starting: bool = False,
+        take: Callable[[Any], None] | None = None,
     ) -> list[Reply]:
+        del starting
         self.asked.append((what, arguments, seconds, worker))
         if worker not in ("", "worker-0", "101"):
             return []
+        for event in self._events if take is not None else ():
+            assert take is not None
+            take(event)
         if what not in self._answers:
             return [Reply(101, "worker-0", error="no answer in 1 s")]
         return [Reply(101, "worker-0", self._answers[what](arguments))]

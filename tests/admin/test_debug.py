@@ -67,7 +67,12 @@ async def test_a_profile_in_each_form(form: str, media_type: str, session: dict[
 async def test_profiles_of_several_workers_are_one(session: dict[str, Any]) -> None:
     class Two(StubFleet):
         async def ask(
-            self, what: str, arguments: Arguments, seconds: float, worker: str = ""
+            self,
+            what: str,
+            arguments: Arguments,
+            seconds: float,
+            worker: str = "",
+            **_: object,
         ) -> list[Reply]:
             silent = Reply(103, "worker-2", error="no answer in 1 s")
             return [Reply(101, "worker-0", session), Reply(102, "worker-1", session), silent]
@@ -114,7 +119,12 @@ async def test_of_a_hundred_at_once_one_runs(session: dict[str, Any]) -> None:
         running = most = 0
 
         async def ask(
-            self, what: str, arguments: Mapping[str, Any], seconds: float, worker: str = ""
+            self,
+            what: str,
+            arguments: Mapping[str, Any],
+            seconds: float,
+            worker: str = "",
+            **_: object,
         ) -> list[Reply]:
             self.running += 1
             self.most = max(self.most, self.running)

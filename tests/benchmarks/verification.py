@@ -21,14 +21,14 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, aclosing
 from statistics import median
 
-from proxy.integrity.checksums import Algorithm, digest_of, new_sum
+from proxy.integrity.checksums import digest_of, new_sum
 from proxy.integrity.combination import combine
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Policy, Verified
 from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Want
 from proxy.origins.s3 import S3Options, S3Origin
 from proxy.semantics.etags import EntityTag
-from proxy.semantics.representation import Checksum, Representation, Span
+from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
 from tests.benchmarks.processes import pin
 from tests.benchmarks.streaming import CLIENT_CPU, PART, SERVER_CPU, Row
 from tests.e2e.program import Headgate

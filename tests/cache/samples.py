@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from proxy.cache.checking import BlockSums
 from proxy.cache.disk import Disk
@@ -51,10 +52,10 @@ def put_slice(files: Files, name: str, body: bytes, label: Label | None = None) 
     return path
 
 
-def a_head(body: bytes = b"", key: str = "key", width: int = 1024, **more: object) -> Head:
+def a_head(body: bytes = b"", key: str = "key", width: int = 1024, **more: Any) -> Head:  # noqa: ANN401  # its fields
     """A head of an object with these bytes, validated long ago."""
     representation = Representation(len(body), etag=EntityTag(f"tag of {key}".replace(" ", "-")))
-    return Head("store", key, width, 1.0, representation, **more)  # type: ignore[arg-type]
+    return Head("store", key, width, 1.0, representation, **more)
 
 
 def descriptors() -> int:

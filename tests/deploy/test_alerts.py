@@ -129,6 +129,18 @@ CASES: dict[str, Case] = {
         {f'headgate_origin_requests_total{{{ONE},origin="media",operation="read"}}': "0+100x40",
          f'headgate_origin_errors_total{{{ONE},origin="media",kind="timeout"}}': "0+2x40"},
     ),
+    "HeadgateCacheResting": Case(
+        {f'headgate_cache_resting{{{ONE},reason="full"}}': "0 1x20",
+         f'headgate_cache_resting{{{ONE},reason="failing"}}': "0x20"},
+        10, 5, INSTANCE | {"reason": "full"},
+        "The cache's disk of a:1 is full",
+        {f'headgate_cache_resting{{{ONE},reason="full"}}': "0 1 0 0 0 0 0 1 0x20"},
+    ),
+    "HeadgateCacheDamaged": Case(
+        {f"headgate_cache_damaged_slices_total{{{ONE}}}": "0x5 1x30"}, 8, 5, INSTANCE,
+        "The cache's disk of a:1 gives back other bytes than were written",
+        {f"headgate_cache_damaged_slices_total{{{ONE}}}": "3x40"},
+    ),
     "HeadgateWorkersLost": Case(
         {f"headgate_workers_lost_total{{{ONE}}}": "0 1 2 3 4 5x30"}, 8, 2, INSTANCE,
         "Workers of a:1 keep dying",

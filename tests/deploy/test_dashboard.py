@@ -149,6 +149,9 @@ def prometheus(
         [admin]
         bind = "127.0.0.1:0"
         token = "{TOKEN}"
+        [cache]
+        directory = "{tmp_path_factory.mktemp("cache") / "slices"}"
+        free = "1MiB"
         [origins.files]
         type = "directory"
         root = "{files}"

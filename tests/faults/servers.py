@@ -16,6 +16,7 @@ from tests.servers.process import free_ports
 CONFIGURATION = """
 [server]
 bind = ["127.0.0.1:0"]
+workers = {workers}
 [admin]
 bind = ""
 [origins.media]
@@ -44,7 +45,12 @@ verify_ranges_up_to = "64MiB"
 
 
 def headgate(
-    faults: Faults, *, more: str = "", level: str = "warning", access: bool = False
+    faults: Faults,
+    *,
+    more: str = "",
+    level: str = "warning",
+    access: bool = False,
+    workers: int = 1,
 ) -> Headgate:
     """The whole program, over the fault origin."""
     store = faults.store
@@ -53,6 +59,7 @@ def headgate(
             endpoint=faults.endpoint,
             bucket=store.bucket,
             more=more,
+            workers=workers,
             level=level,
             access="true" if access else "false",
         ),

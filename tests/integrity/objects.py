@@ -7,13 +7,12 @@ import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from proxy.integrity.checksums import Algorithm
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Verified
 from proxy.origins.base import WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import StoredObject
 from proxy.semantics.etags import EntityTag
-from proxy.semantics.representation import Checksum, Representation, Span
+from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
 from tests.servers import checksums
 
 ALGORITHMS: tuple[Algorithm, ...] = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.integrity.checksums import Algorithm, PartsSum, Sum, digest_of, is_fast, new_sum
+from proxy.integrity.checksums import PartsSum, Sum, digest_of, is_fast, new_sum
+from proxy.semantics.representation import Algorithm
 from tests.integrity.objects import ALGORITHMS, composite_of, digest
 
 # The check values of the CRC catalogue, of FIPS 180 and of RFC 1321.

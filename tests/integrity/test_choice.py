@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.integrity.checksums import Algorithm
 from proxy.integrity.choice import choose
-from proxy.semantics.representation import Checksum
+from proxy.semantics.representation import Algorithm, Checksum
 
 
 def of(algorithm: Algorithm, *, composite: bool = False) -> Checksum:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.integrity.checksums import Algorithm
 from proxy.integrity.combination import combine, is_combinable
-from proxy.semantics.representation import Span
+from proxy.semantics.representation import Algorithm, Span
 from tests.integrity.objects import ALGORITHMS, digest
 
 CRCS = [algorithm for algorithm in ALGORITHMS if is_combinable(algorithm)]

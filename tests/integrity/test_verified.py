@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import ChecksumMismatch, NotFound, NotVerifiable, OriginBroke, OriginUnavailable
-from proxy.integrity.checksums import Algorithm
 from proxy.integrity.rolling import BATCH, make_pool
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import HELD_WHOLE, Checking, Policy, Verified, VerifiedObject
 from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Want
+from proxy.origins.lending import Piece, Stretch
 from proxy.origins.memory import BUFFER_SIZE, MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Checksum, Representation, Span
+from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
 from tests.integrity.objects import (
     ALGORITHMS,
     PartedOrigin,
@@ -38,6 +38,7 @@ SMALL = random.Random(1).randbytes(1000)
 LARGE = random.Random(2).randbytes(HELD_WHOLE + 2 * BUFFER_SIZE + 77)
 LAST_PIECE = 77
 PARTS = [LARGE[:200_000], LARGE[200_000:300_000], LARGE[300_000:]]
+SUM = checksum_of("sha256", SMALL)
 SIZES = (200_000, 100_000, len(LARGE) - 300_000)
 LARGE_SUMS = {algorithm: checksum_of(algorithm, LARGE) for algorithm in ALGORITHMS}
 
@@ -505,3 +506,58 @@ async def test_cancelled_at_every_await(pool: ThreadPoolExecutor, policy: Policy
 
     assert await cancel_everywhere(use) > 16
     assert (watched.opened, watched.reading) == (0, 0)
+
+
+class _Lends:
+    """Lends what it could be read for."""
+
+    def __init__(self, opened: OpenObject) -> None:
+        self._opened = opened
+        self.representation = opened.representation
+        self.read, self.aclose = opened.read, opened.aclose
+
+    async def lend(self, span: Span) -> AsyncGenerator[Piece, None]:
+        yield Stretch(0, span.start, span.length, self._fetch)
+
+    async def _fetch(self, offset: int, count: int) -> None: ...
+
+
+class _Lending:
+    def __init__(self, origin: MemoryOrigin) -> None:
+        self._origin = origin
+        self.start, self.aclose = origin.start, origin.aclose
+
+    async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
+        return _Lends(await self._origin.open(key, want))
+
+
+@pytest.mark.parametrize(
+    ("policy", "sums", "span", "reason"),
+    [
+        ("off", (SUM,), Span(0, 1000), "off"),
+        ("when-available", (), Span(0, 1000), "no checksum"),
+        ("when-available", (SUM,), Span(1, 1000), "range"),
+        ("when-available", (SUM,), Span(0, 1000), ""),
+        ("require", (SUM,), Span(1, 1000), ""),
+    ],
+)
+async def test_what_is_not_checked_is_lent_with_the_same_verdict(
+    policy: Policy, sums: tuple[Checksum, ...], span: Span, reason: str
+) -> None:
+    layer = Layer(policy=policy).over(_Lending(MemoryOrigin({"a": stored(SMALL, *sums)})))
+    opened = await layer.origin.open("a")
+    async with aclosing(opened.lend(span)) as pieces:
+        given = [piece async for piece in pieces]
+    if reason:
+        assert [type(piece) for piece in given] == [Stretch]
+        assert opened.verdict == Verdict("unverified", reason=reason, bytes=span.length)
+    else:
+        assert given == [SMALL[span.start : span.stop]]
+        assert opened.verdict.state == "verified"
+    assert layer.reported == [opened.verdict]
+    await opened.aclose()
+
+
+async def test_what_cant_be_lent_is_not_offered() -> None:
+    opened = await Layer(stored(SMALL)).origin.open("a")
+    assert not hasattr(opened, "lend")

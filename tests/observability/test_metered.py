@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
@@ -21,6 +22,7 @@ from proxy.observability.metered import Metered, kind_of
 from proxy.observability.meters import Meters, Value
 from proxy.observability.metrics import Metric
 from proxy.origins.base import WHOLE, Origin, Want
+from proxy.origins.lending import Piece, Stretch
 from proxy.origins.memory import MemoryObject, MemoryOrigin, StoredObject
 from proxy.semantics.representation import Span
 
@@ -101,3 +103,44 @@ def test_it_lists_only_if_the_origin_does() -> None:
         start = open = aclose = None
 
     assert not hasattr(Metered(cast("Origin", Mute()), "store", Meters()), "list")
+
+
+class Lends(MemoryOrigin):
+    """Lends 1000 bytes and gives 10."""
+
+    async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
+        opened = await super().open(key, want)
+
+        async def lend(span: Span) -> AsyncGenerator[Piece, None]:
+            yield Stretch(0, 0, 1000, self.fetch)
+            yield bytes(10)
+
+        setattr(opened, "lend", lend)  # noqa: B010  # duck-typed
+        return opened
+
+    async def fetch(self, offset: int, count: int) -> None:
+        raise ObjectChanged("cut")
+
+
+async def test_of_what_is_lent_counts_what_was_sent() -> None:
+    meters = Meters()
+    opened = await Metered(Lends({"a": StoredObject(b"x")}), "store", meters).open("a")
+    pieces = opened.lend(Span(0, 1010))
+    stretch = await anext(pieces)
+    assert isinstance(stretch, Stretch)
+    stretch.taken = 700
+    with pytest.raises(ObjectChanged):
+        await stretch.fetch(0, 1000)
+    assert value_of(meters, names.ORIGIN_ERRORS, "changed") == 1
+    await pieces.aclose()
+    assert value_of(meters, names.ORIGIN_BYTES) == 700
+    async for piece in opened.lend(Span(0, 1010)):
+        if isinstance(piece, Stretch):
+            piece.taken = 1000
+    assert value_of(meters, names.ORIGIN_BYTES) == 1710
+    assert value_of(meters, names.ORIGIN_REQUESTS, "read") == 2
+
+
+async def test_what_cant_lend_does_not() -> None:
+    origin = Metered(MemoryOrigin({"a": StoredObject(b"x")}), "store", Meters())
+    assert not hasattr(await origin.open("a"), "lend")

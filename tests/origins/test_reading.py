@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ObjectChanged, OriginBroke
+from proxy.origins.lending import Piece, Stretch, can_lend
 from proxy.origins.reading import BUFFER_SIZE, HotReader, OpenFile
+from proxy.origins.resident import PageCache
 from proxy.origins.threads import Descriptor, Threads
+from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation, Span
 
 BODY = random.Random(2).randbytes(3 * BUFFER_SIZE + 17)
@@ -206,3 +209,74 @@ async def test_others_get_their_turn_while_all_is_in_memory(files: Files, tmp_pa
     assert turns >= 7
     task.cancel()
     await asyncio.wait([task])
+
+
+# --- lending ------------------------------------------------------------------------------------
+
+
+def lender(files: Files, *, weak: bool = False) -> OpenFile:
+    opened = files.open()
+    what = Representation(SIZE, etag=EntityTag("a", weak=weak))
+    lends = OpenFile(opened._descriptor, what, os.stat(files.path), HotReader(), files.threads)
+    files.opened.append(lends)
+    return lends
+
+
+async def lent(opened: OpenFile, span: Span) -> list[Piece]:
+    async with aclosing(opened.lend(span)) as pieces:
+        return [piece async for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    "span", [Span(0, SIZE), Span(5, SIZE - 5), Span(SIZE - 20_000, SIZE), Span(7, 8)]
+)
+async def test_all_but_the_last_bytes_are_lent(files: Files, span: Span) -> None:
+    opened = lender(files)
+    *stretches, last = await lent(opened, span)
+    body = b""
+    for one in stretches:
+        assert isinstance(one, Stretch)
+        await one.fetch(one.offset, one.count)
+        body += os.pread(one.fileno(), len(one), one.offset)
+    assert isinstance(last, bytes)
+    assert len(last) == min(16 * 1024, span.length)
+    assert body + last == BODY[span.start : span.stop]
+    copied = [len(one) for one in stretches if isinstance(one, Stretch) and one.to_copy]
+    assert copied == [min(128 * 1024, len(body))] * bool(body)
+
+
+async def test_what_changes_while_it_is_lent_is_never_complete(files: Files) -> None:
+    opened = lender(files)
+    async with aclosing(opened.lend(Span(0, SIZE))) as pieces:
+        assert isinstance(await anext(pieces), Stretch)
+        with files.path.open("r+b") as file:
+            file.write(b"another version")
+        with pytest.raises(ObjectChanged):
+            async for _ in pieces:
+                pass
+
+
+async def test_a_file_that_was_cut_can_not_be_fetched(files: Files) -> None:
+    opened = lender(files)
+    stretch = (await lent(opened, Span(0, SIZE)))[0]
+    assert isinstance(stretch, Stretch)
+    os.truncate(files.path, 1000)
+    with pytest.raises(ObjectChanged):
+        await stretch.fetch(0, len(stretch))
+
+
+async def test_a_file_that_was_cut_is_seen_before_anything_is_lent(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PageCache, "holds", lambda *_, **__: False)
+    opened = lender(files)
+    os.truncate(files.path, 1000)
+    with pytest.raises(ObjectChanged):
+        await lent(opened, Span(0, SIZE))
+
+
+async def test_what_was_just_written_is_not_lent(files: Files) -> None:
+    """It may be being written to; and what is lent is not yet copied."""
+    assert can_lend(lender(files))
+    assert not can_lend(lender(files, weak=True))
+    assert not can_lend(files.open())

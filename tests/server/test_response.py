@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientGone, Fault, OriginBroke
+from proxy.origins.lending import Piece, Stretch
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Representation, Span
 from proxy.server.response import BYTES_PER_TURN, Progress, send_plan
+from proxy.server.zero_copy import FEWEST_LENT, LENT, takes_files
 from tests.server.asgi import Client
 
 KIB = 1024
@@ -210,3 +213,102 @@ async def test_a_fault_of_the_read_passes_through() -> None:
     with pytest.raises(Fault, match="broken"):
         await exchange.run()
     assert exchange.progress.sent == 1
+
+
+# --- lending ------------------------------------------------------------------------------------
+
+SIZE = 1024 * KIB
+
+
+class Lends(Bytes):
+    """Lends all but the last KiB."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE)
+        self.stretch = Stretch(7, 0, SIZE - KIB, self.fetch)
+
+    async def fetch(self, offset: int, count: int) -> None: ...
+
+    async def lend(self, span: Span) -> AsyncGenerator[Piece, None]:
+        yield self.stretch
+        yield bytes(KIB)
+
+
+async def send_lent(
+    on_send: Callable[[Message], Awaitable[None]], plan: Plan, *, lends: bool = True
+) -> tuple[Lends, Progress]:
+    opened, progress = Lends(), Progress()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with contextlib.suppress(ClientGone):
+        await send_plan(plan, opened, (), (receive, on_send), progress, 0.2, lends=lends)
+    return opened, progress
+
+
+async def test_a_server_that_takes_files_is_lent_them() -> None:
+    seen: list[Message] = []
+
+    async def takes(message: Message) -> None:
+        seen.append(message)
+        if message["type"] == LENT:
+            message["taken"](1000)
+
+    opened, progress = await send_lent(takes, plan_of(SIZE))
+    assert [one["type"] for one in seen[1:]] == [LENT, "http.response.body"]
+    assert seen[1] == {**seen[1], "file": opened.stretch, "offset": 0, "count": SIZE - KIB}
+    assert (seen[1]["more_body"], seen[2]["more_body"]) == (True, False)
+    assert (progress.sent, progress.complete) == (SIZE, True)
+    assert opened.stretch.taken == 1000
+
+
+@pytest.mark.parametrize(
+    ("plan", "lends"),
+    [
+        (plan_of(SIZE), False),
+        (Plan(206, (), (Span(0, FEWEST_LENT - 1),)), True),
+        (Plan(206, (), (b"--a", Span(0, SIZE), b"--")), True),
+    ],
+)
+async def test_what_is_read_all_the_same(plan: Plan, lends: bool) -> None:
+    seen: list[str] = []
+
+    async def takes(message: Message) -> None:
+        seen.append(message["type"])
+
+    with contextlib.suppress(OriginBroke):
+        await send_lent(takes, plan, lends=lends)
+    assert LENT not in seen
+
+
+async def test_a_slow_reader_of_a_lent_file_is_not_a_stalled_one() -> None:
+    """64 KiB each time begin its time anew; after the last it takes nothing more."""
+
+    async def takes(message: Message) -> None:
+        if message["type"] == LENT:
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                message["taken"](64 * KIB)
+            await asyncio.Event().wait()
+
+    opened, progress = await send_lent(takes, plan_of(SIZE))
+    assert progress.sent == opened.stretch.taken == 5 * 64 * KIB
+    assert not progress.complete
+
+
+async def test_a_reader_that_takes_too_little_is_stalled() -> None:
+    async def takes(message: Message) -> None:
+        while message["type"] == LENT:
+            await asyncio.sleep(0.01)
+            message["taken"](1)
+
+    _, progress = await send_lent(takes, plan_of(SIZE))
+    assert 0 < progress.sent < 1000
+
+
+def test_who_takes_files() -> None:
+    assert takes_files({"extensions": {LENT: {}}})
+    assert not takes_files({"extensions": {"http.response.zerocopysend": {}}})
+    assert not takes_files({})

@@ -150,6 +150,11 @@ class Http1(ClientProtocol):
 
     # --- for the exchange -------------------------------------------------------------------
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._lost
+
     def wants_body(self, *, waits: bool) -> None:
         """The app waits for a body that is not complete."""
         if waits and self._exchange is not None and not self._exchange.answered:

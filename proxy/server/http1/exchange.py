@@ -12,6 +12,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from proxy.errors import HeadgateError
+from proxy.server.files import FileToSend
+from proxy.server.http1.files import offer, send_file
 from proxy.server.http1.heads import (
     BROKEN,
     LAST_CHUNK,
@@ -175,6 +177,8 @@ class Exchange:
             await self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and self._fields is None:
             self._begin(int(message["status"]), message.get("headers", ()))
+        elif kind in offer(self._connection.peer) and self._fields is not None:
+            await self._send_file(message)
         else:
             raise RuntimeError(f"{kind} can't be sent now")
 
@@ -187,15 +191,38 @@ class Exchange:
         self._bodyless = self._head.method == b"HEAD" or no_length or status == 304
         self._to_come = None if self._bodyless else self._fields.length
 
-    async def _send_body(self, body: bytes, *, more: bool) -> None:
-        size = 0 if self._bodyless else len(body)
+    def _frame(self, size: int, *, more: bool) -> tuple[bytes, bytes]:
+        """What goes before and behind so many bytes; from now on they are taken as sent."""
         head = b"" if self._sent_head else self._make_head(size, more=more)
         self._count(size, more=more)
         self._sent_head = True
-        connection, last = self._connection, b""
+        last = b""
         if self._chunked:
             head += b"%x\r\n" % size if size else b""
             last = (b"\r\n" if size else b"") + (b"" if more else LAST_CHUNK)
+        return head, last
+
+    async def _send_file(self, message: MutableMapping[str, Any]) -> None:
+        file = await FileToSend.of(message)
+        try:
+            if self._bodyless or not file.count:
+                await self._send_body(b"", more=file.more)
+                return
+            await file.ready()
+            head, last = self._frame(file.count, more=file.more)
+            await send_file(self._connection, head, file)
+        finally:
+            file.close()
+        if last:
+            self._connection.transport.write(last)
+        if not file.more:
+            self._ended = True
+            self._wake()
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        size = 0 if self._bodyless else len(body)
+        head, last = self._frame(size, more=more)
+        connection = self._connection
         if size <= _COPIED:
             connection.transport.write(b"".join((head, body if size else b"", last)))
         else:

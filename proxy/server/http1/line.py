@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
+from proxy.server.http1.files import Outlet, offer
 from proxy.server.http1.parser import RequestHead
 from proxy.server.state import Peer, ServerState
 
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
 
-class Line(Protocol):
+class Line(Outlet, Protocol):
     """What an exchange asks of its connection."""
 
     @property
     def state(self) -> ServerState:
         """What the server shares: the app, the tally."""
-        ...
-
-    @property
-    def peer(self) -> Peer:
-        """Both ends."""
-        ...
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """Where bytes go."""
         ...
 
     def wants_body(self, *, waits: bool) -> None:
@@ -44,18 +34,6 @@ class Line(Protocol):
 
     def closes_after_this(self) -> None:
         """The response says that it is the last."""
-        ...
-
-    def must_wait(self, size: int) -> bool:
-        """Whether whoever sent so much must `wait` before it sends more."""
-        ...
-
-    async def wait(self) -> None:
-        """Waits for the client to take what was sent, or for the others to have their turn."""
-        ...
-
-    async def write_large(self, body: bytes) -> None:
-        """Writes a body so that the transport never holds much of it."""
         ...
 
     def break_off(self, *, reset: bool) -> None:
@@ -85,5 +63,5 @@ def make_scope(head: RequestHead, peer: Peer) -> dict[str, Any]:
         "client": peer.client,
         "server": peer.server,
         "state": {},
-        "extensions": {},
+        "extensions": offer(peer),
     }

@@ -15,12 +15,14 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import HeadgateError
+from proxy.server.files import FileToSend
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
 from proxy.server.http2.heads import CONTINUE, bare_head, write_head, write_trailers
 from proxy.server.http2.streams import Stream
 from proxy.server.state import Peer, ServerState
+from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ Message = MutableMapping[str, Any]
 # The app may go on when less than this waits: two full frames, so that there is one to send
 # while it fetches more.
 LOW_WATER = 2 * 2**14
+# What is read of a file at once if the client has room, and what if not, to go with the head.
+_COPIED, _FIRST = 2**17, 2**14
+_EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.trailers": {}, **OFFER_ELSEWHERE}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
 
@@ -39,9 +44,13 @@ class Owner(Protocol):
     peer: Peer
     connection: Connection
     paused: bool
+    waiting: set[Exchange]
 
     def flush_soon(self) -> None:
         """Writes what is ready, once all who have something to say have said it."""
+
+    def has_room(self) -> bool:
+        """Whether the kernel has room for more; if not, `paused` until it has."""
 
 
 class _Phase(Enum):
@@ -153,7 +162,7 @@ class Exchange:
             "client": peer.client,
             "server": peer.server,
             "state": {},
-            "extensions": {"http.response.trailers": {}},
+            "extensions": _EXTENSIONS,
         }
 
     async def receive(self) -> Message:
@@ -192,6 +201,8 @@ class Exchange:
             await self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and phase is _Phase.START:
             self._take_head(message)
+        elif kind == LENT and phase is _Phase.BODY:
+            await self._send_file(message)
         elif kind == "http.response.trailers" and phase is _Phase.TRAILERS:
             await self._send_trailers(write_trailers(message.get("headers", ())))
         else:
@@ -230,6 +241,49 @@ class Exchange:
             sender.head(self._stream, block)
         sender.body(self._stream, data, end=end)
         await self._sent(end=end)
+
+    async def _send_file(self, message: Message) -> None:
+        """Reads a file as the client has room for it: one that does not read costs no buffer."""
+        file = await FileToSend.of(message)
+        try:
+            left = 0 if self._bodyless else file.count
+            if not left:
+                await self._send_body(b"", more=file.more)
+            while left:
+                room = self._room() if self._block else await self._wait_for_room(file)
+                data = await file.read(min(left, room or _FIRST), left)
+                left -= len(data)
+                await self._send_body(data, more=file.more or left > 0)
+                file.passed(len(data))
+                del data
+        finally:
+            file.close()
+
+    def _room(self) -> int:
+        """How many bytes could be written at once."""
+        window = min(self._stream.outflow.size, self._owner.connection.sender.outflow.size)
+        if window <= 0 or self._owner.paused or not self._owner.has_room():
+            return 0
+        return min(window, _COPIED)
+
+    async def _wait_for_room(self, file: FileToSend) -> int:
+        """Waits for windows and transport; raises `ConnectionResetError` if the client leaves."""
+        while not (room := 0 if self.over else self._room()):
+            if self.over:
+                raise ConnectionResetError("the client is gone")
+            file.look_again()
+            self._sending = asyncio.get_running_loop().create_future()
+            self._owner.waiting.add(self)
+            try:
+                await self._sending
+            finally:
+                self._owner.waiting.discard(self)
+        return room
+
+    def try_again(self) -> None:
+        """The connection can write, or its windows grew."""
+        if self._room():
+            _wake(self._sending)
 
     def _count(self, size: int, *, more: bool) -> None:
         """Holds the body against its Content-Length."""

@@ -13,13 +13,18 @@ from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.streams import Stream
+from proxy.server.room import ENOUGH, Room
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
 _EFFORT = 256
 # Bytes joined into one write, and what the transport may hold before we wait for the client.
 _WRITE = 2**16
-_HIGH_WATER = 2**16
+# In clear we wait until the kernel has taken everything. TLS encrypts at once what it is given and
+# keeps the memory, so that it gets less, and only when the kernel has room. (uvloop's TLS never
+# wakes a writer whose high water is 0.)
+_WRITE_TLS = 2**15
+_HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
 # A client as fast as we are never makes us wait; after so many bytes, others get their turn.
 _FAIR_SHARE = 2**20
 # Frames that wait for a client which does not read, while it makes us send more and more.
@@ -45,6 +50,7 @@ class Http2(ClientProtocol):
     Attributes:
         connection: its state.
         paused: whether the transport holds as much as it should.
+        waiting: exchanges that have more to send when there is room.
     """
 
     def __init__(self, state: ServerState, peer: Peer) -> None:
@@ -58,6 +64,10 @@ class Http2(ClientProtocol):
             clock=self._loop.time,
         )
         self.paused = False
+        self.waiting: set[Exchange] = set()
+        self._room: Room | None = None
+        self._credit = 0
+        self._most = _WRITE_TLS if peer.tls else _WRITE
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: dict[Exchange, asyncio.Task[None]] = {}
         self._working: asyncio.Handle | None = None
@@ -71,7 +81,7 @@ class Http2(ClientProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends our settings."""
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self.transport.set_write_buffer_limits(_HIGH_WATER_TLS if self.peer.tls else _HIGH_WATER)
         self.connection.start()
         self._flush()
         self._tick()
@@ -123,6 +133,10 @@ class Http2(ClientProtocol):
             if handle is not None:
                 handle.cancel()
         self.connection.abandon()
+        if self._room is not None:
+            self._room.forget()
+            self._room.close()
+            self._room = None
         super().connection_lost(error)
 
     # --- what the connection tells --------------------------------------------------------------
@@ -182,16 +196,43 @@ class Http2(ClientProtocol):
             self._flushing = None
         sender, share = self.connection.sender, _FAIR_SHARE
         while share > 0 and not (self.paused or sender.idle or self._over()):
-            pieces = sender.take(_WRITE)
+            if self.peer.tls and not self.has_room():
+                break
+            pieces = sender.take(self._most)
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self.transport.write(data)
             share -= len(data)
+            self._credit -= len(data)
             self.connection.budget.earn(len(data))
             self._settle()
         if share <= 0:
             self.flush_soon()
+        if self.waiting and not self.paused:
+            for exchange in tuple(self.waiting):
+                exchange.try_again()
         if not self._tasks:
             self._close_if_done()
+
+    def has_room(self) -> bool:
+        """Whether the kernel has room, as far as is known; if not, we are paused until it has."""
+        if self._credit > 0:
+            return True
+        if self._room is None:
+            try:
+                self._room = Room(self.transport)
+            except OSError:
+                return True  # no descriptor left to ask by
+        if self._room.there():
+            self._credit = ENOUGH
+            return True
+        self.paused = True
+        self._room.tell(self._room_again)
+        return False
+
+    def _room_again(self) -> None:
+        if self._room is not None:
+            self._room.forget()
+        self.resume_writing()
 
     def _settle(self) -> None:
         """Lets those go on whose bytes were written."""

@@ -1,0 +1,146 @@
+"""A purge of all workers and of the disk: when it is complete, nothing older is given any more.
+
+    each worker forgets   those that serve, that leave, and that start while this goes on
+    one sweeps the disk   for each directory, once all have forgotten
+    again                 if a worker came meanwhile: it may have read what the sweep removed later
+
+A worker that forgets also remembers when, takes nothing that was asked for before, and answers
+only when it writes nothing old any more. So the sweep finds all there is, and a worker that starts
+behind it finds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any, Final
+
+from proxy.observability.fleet import Fleet, Reply
+
+# Seconds in which all workers have to forget; one that starts answers when it serves, which takes
+# some seconds where an origin is far.
+CONFIRM: Final = 30.0
+# Seconds for all of it: a sweep reads what is known of every object.
+WHOLE: Final = 600.0
+# Seconds in which it has to come to a round during which no worker came.
+SETTLE: Final = 90.0
+# Seconds between two looks at who is there.
+_PAUSE: Final = 0.1
+
+Tell = Callable[[Any], None]
+
+
+@dataclass(slots=True)
+class Purged:
+    """What a purge came to. It is complete if `faults` is empty.
+
+    Attributes:
+        workers: the process ids of those that have forgotten.
+        objects: that were known or kept; a worker's own are counted where there is no disk.
+        slices: files removed.
+        faults: why it is not complete, by worker.
+        late: it is for want of time.
+        keeps: whether anything is kept at all.
+    """
+
+    workers: list[int] = field(default_factory=list)
+    objects: int = 0
+    slices: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+    late: bool = False
+    keeps: bool = False
+
+
+class Purging:
+    """One purge. `arguments` are those of the workers' operations."""
+
+    def __init__(self, fleet: Fleet, arguments: Mapping[str, Any], tell: Tell) -> None:
+        self._fleet = fleet
+        self._arguments = arguments
+        self._tell = tell
+        self._begun = monotonic()
+        self._confirmed: dict[int, Reply] = {}
+        self._purged = Purged()
+
+    async def run(self) -> Purged:
+        """Purges; returns when it is complete, or can't be."""
+        while True:
+            await self._forget()
+            await self._sweep()
+            if self._purged.faults or not self._missing():
+                break
+            if monotonic() - self._begun > SETTLE:
+                self._purged.faults["workers"] = "new ones come all the time"
+                break
+        self._purged.workers = sorted(self._confirmed)
+        self._purged.keeps = any(one.value is not None for one in self._confirmed.values())
+        if not self._confirmed and not self._purged.faults:
+            self._purged.faults["workers"] = "there is none"
+        return self._purged
+
+    def _missing(self) -> list[int]:
+        return [pid for pid in self._fleet.present() if pid not in self._confirmed]
+
+    # --- every worker ---------------------------------------------------------------------------
+
+    async def _forget(self) -> None:
+        """Has all workers forget that are there, until each has or is gone, or time is up."""
+        deadline = monotonic() + CONFIRM
+        faults: dict[int, Reply] = {}
+        while (missing := self._missing()) and (left := deadline - monotonic()) > 0:
+            found = await asyncio.gather(*(self._ask_to_forget(pid, left) for pid in missing))
+            for reply in (one for replies in found for one in replies):
+                if reply.error:
+                    faults[reply.pid] = reply
+                elif reply.value is not None and not reply.value["settled"]:
+                    faults[reply.pid] = replace(reply, error="it is still writing to disk")
+                else:
+                    self._confirmed[reply.pid] = reply
+            if self._missing():
+                await asyncio.sleep(_PAUSE)
+        for pid in missing:
+            said = faults.get(pid) or Reply(pid, "worker", error="it was not asked in time")
+            self._purged.faults[f"{said.name} ({pid})"] = said.error
+            self._purged.late = True
+
+    async def _ask_to_forget(self, pid: int, seconds: float) -> list[Reply]:
+        return await self._fleet.ask(
+            "cache-purge", self._arguments, seconds, str(pid), starting=True
+        )
+
+    # --- the disk -------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        """Has each directory gone through by one worker that uses it."""
+        kept = [one for one in self._confirmed.values() if one.value is not None]
+        directories = {one.value["directory"] for one in kept} - {""}
+        if not directories:
+            self._purged.objects = sum(one.value["objects"] for one in kept)
+        for directory in sorted(directories):
+            users = [one.pid for one in kept if one.value["directory"] == directory]
+            await self._sweep_one(directory, users)
+
+    async def _sweep_one(self, directory: str, users: list[int]) -> None:
+        present, error = self._fleet.present(), ""
+        if not present:
+            error = "no worker is left that could go through it"
+        # Those that don't leave, before those that do.
+        for pid in sorted(users, key=lambda pid: present.get(pid) != "ready"):
+            left = self._begun + WHOLE - monotonic()
+            if pid not in present or left <= 0:
+                continue
+            replies = await self._fleet.ask(
+                "cache-sweep", self._arguments, left, str(pid), take=self._tell
+            )
+            for reply in replies:
+                if not reply.error:
+                    self._purged.objects += reply.value["objects"]
+                    self._purged.slices += reply.value["slices"]
+                    return
+                error = reply.error
+        # Without an error nobody uses it any more, or those that do are asked in the next round.
+        if error:
+            self._purged.late = self._begun + WHOLE - monotonic() <= 0
+            self._purged.faults[directory] = error

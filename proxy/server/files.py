@@ -1,0 +1,140 @@
+"""A stretch of a file that an app has given to be sent: what any of the protocols does with it.
+
+Before bytes are sent or read their pages are looked for; those that are not in memory are read in
+a thread first, so that it is never the event loop that waits for a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any
+
+from proxy.origins.resident import bring, page_cache
+from proxy.server.zero_copy import PATH
+
+# How far ahead pages are looked for.
+AHEAD = 1024 * 1024
+
+
+class FileToSend:
+    """Bytes of a file that an app wants sent. `close` it.
+
+    Attributes:
+        count: how many.
+        more: whether the body goes on after them.
+        to_copy: whether they must be read, and those before be with the client in the end.
+        number: the descriptor.
+        offset: where the next of them is.
+    """
+
+    __slots__ = (
+        "_fetch", "_follows", "_looked_to", "_own", "_taken", "_was_cold",
+        "count", "more", "number", "offset", "to_copy",
+    )  # fmt: skip
+
+    def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
+        self.number, self.offset, self.count, self.more = number, offset, count, more
+        self._own = self._follows = self._was_cold = self.to_copy = False
+        self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
+        self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
+        self._taken: Callable[[int], None] = _ignore
+
+    @classmethod
+    async def of(cls, message: MutableMapping[str, Any]) -> FileToSend:
+        """What a message of any of the extensions asks for.
+
+        Raises `OSError` if a path can't be opened, `ValueError` for what can't be sent.
+        """
+        if message["type"] == PATH:
+            number = await asyncio.to_thread(_open, message["path"])
+            whole = cls(number, 0, os.fstat(number).st_size, more=False)
+            whole._own = True
+            return whole
+        file, offset, count = message["file"], message.get("offset"), message.get("count")
+        number = file if isinstance(file, int) else file.fileno()
+        start = os.lseek(number, 0, os.SEEK_CUR) if offset is None else int(offset)
+        size = max(0, os.fstat(number).st_size - start) if count is None else int(count)
+        if start < 0 or size < 0:
+            raise ValueError("offset and count can't be negative")
+        part = cls(number, start, size, more=message.get("more_body", False))
+        part._follows = offset is None
+        part._fetch = getattr(file, "fetch", part._fetch)
+        part.to_copy = getattr(file, "to_copy", False)
+        part._was_cold = getattr(file, "was_cold", False)
+        part._taken = message.get("taken", _ignore)
+        return part
+
+    def close(self) -> None:
+        """Closes a file that was opened here; leaves another where its reader expects."""
+        if self._own:
+            os.close(self.number)
+        elif self._follows:
+            os.lseek(self.number, self.offset, os.SEEK_SET)
+
+    async def ready(self) -> None:
+        """Waits until the first bytes are in memory; raises what reading the file raises."""
+        await self.look(min(self.count, AHEAD))
+
+    async def look(self, size: int) -> None:
+        """Makes sure that the next bytes are in memory."""
+        if self.offset + size <= self._looked_to:
+            return
+        if not page_cache.holds(self.number, self.offset, size, surely=self._was_cold):
+            self._was_cold = True
+            await self._fetch(self.offset, size)
+        self._looked_to = self.offset + size
+
+    def look_again(self) -> None:
+        """It was a while ago: what was in memory may no longer be."""
+        self._looked_to = 0
+
+    async def read(self, size: int, left: int) -> bytes:
+        """The next `size` bytes, or fewer; `left` are to come in all."""
+        if self.offset + size > self._looked_to:
+            await self.look(min(left, AHEAD))
+        data = os.pread(self.number, size, self.offset)
+        if not data:
+            raise self.too_short(left)
+        return data
+
+    def passed(self, count: int) -> None:
+        """So many bytes were sent."""
+        self.offset += count
+        self._taken(count)
+
+    def note_progress(self) -> None:
+        """The client took something of what the kernel had for it."""
+        self._taken(0)
+
+    async def explain(self, size: int) -> None:
+        """Raises why the next bytes can't be read, if whoever lent the file knows."""
+        await self._fetch(self.offset, size)
+
+    @staticmethod
+    def too_short(left: int) -> RuntimeError:
+        """For a file that ends before."""
+        return RuntimeError(f"the file ended {left} bytes short")
+
+
+def _ignore(count: int) -> None:
+    """Tells nobody."""
+
+
+def _open(path: str) -> int:
+    """Opens a regular file; for threads."""
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ValueError(f"{path} is no regular file")
+    return number
+
+
+async def _fetch(number: int, offset: int, count: int) -> None:
+    """Has a thread bring bytes into memory. Who stops waiting may close the file: then what is
+    read is another's or nothing, and nobody gets it."""
+    if not await asyncio.to_thread(bring, number, offset, count):
+        raise RuntimeError("the file is shorter than what was to be sent of it")

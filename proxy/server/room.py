@@ -1,0 +1,72 @@
+"""Whether the kernel has room for more bytes of a connection, and waiting until it has.
+
+A TLS transport takes what it is given, encrypts it and keeps it, however full the kernel is: up to
+its own limit, which can't be set, and beside the memory it has once used. Who asks the kernel
+first leaves nothing there.
+
+uvloop waits for no descriptor that is a transport's, so that it is a duplicate that is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import select
+import socket
+import sys
+import termios
+from collections.abc import Callable
+
+_OUTPUT_QUEUE: int | None = getattr(termios, "TIOCOUTQ", None)
+
+# Where there is room, there is for so much: the kernel says so when half of what it may hold unsent
+# (`proxy.server.accepting`) is free. Asked less often, it also wakes us less often.
+ENOUGH = 128 * 1024
+
+
+class Room:
+    """Asks for one connection; `close` it.
+
+    Attributes:
+        out: the connection's socket once more, which may be written past the transport as long
+            as that has nothing to write.
+    """
+
+    __slots__ = ("_poll", "out")
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        """Raises `OSError` if there are no descriptors left."""
+        own = transport.get_extra_info("socket")
+        number = os.dup(own.fileno())
+        self.out = socket.socket(own.family, own.type, own.proto, fileno=number)
+        self._poll: select.poll | None = None
+
+    def there(self) -> bool:
+        """Whether there is some; so too if the connection is gone."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.out, select.POLLOUT)
+        return bool(self._poll.poll(0))
+
+    def untaken(self) -> int:
+        """How many bytes the kernel has that the client has not acknowledged; 0 if nobody knows."""
+        if _OUTPUT_QUEUE is None:
+            return 0
+        try:
+            answer = fcntl.ioctl(self.out.fileno(), _OUTPUT_QUEUE, bytes(4))
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
+
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Calls it as long as there is room, until `forget`."""
+        asyncio.get_running_loop().add_writer(self.out.fileno(), callback)
+
+    def forget(self) -> None:
+        """Calls nobody any more."""
+        asyncio.get_running_loop().remove_writer(self.out.fileno())
+
+    def close(self) -> None:
+        """Gives the duplicate back."""
+        self.out.close()

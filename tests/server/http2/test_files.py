@@ -1,0 +1,131 @@
+"""Files that the app lends: read when there is room, over HTTP/2."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from proxy.server.files import FileToSend
+from proxy.server.http2 import protocol
+from proxy.server.room import Room
+from proxy.server.zero_copy import LENT
+from tests.server.http2.serving import connected, until
+
+CONTENT = random.Random(10).randbytes(2**20 + 33)
+SIZE = len(CONTENT)
+
+
+class Lends:
+    """Lends a file in two stretches, and puts some bytes behind."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.taken = 0
+        self.heard = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"%d" % (SIZE + 3))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        half = SIZE // 2
+        try:
+            for offset, count in ((0, half), (half, SIZE - half)):
+                message = {"type": LENT, "file": self.number, "offset": offset, "count": count}
+                await send({**message, "more_body": True, "taken": self.take})
+            await send({"type": "http.response.body", "body": b"end"})
+        except ConnectionResetError:
+            self.heard = "gone"
+            raise
+
+    def take(self, count: int) -> None:
+        self.taken += count
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Lends]:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    number = os.open(path, os.O_RDONLY)
+    yield Lends(number)
+    os.close(number)
+
+
+async def test_the_bytes_on_several_streams(app: Lends) -> None:
+    async with connected(app) as (_, client):
+        streams = [client.request("/") for _ in range(5)]
+        await client.over(*streams)
+        assert all(client.answers[one].body == CONTENT + b"end" for one in streams)
+        head = client.request("/", "HEAD")
+        await client.over(head)
+        assert client.answers[head].status == 200
+        assert not client.answers[head].body
+
+
+async def test_a_closed_window_holds_nothing_and_reopens(app: Lends) -> None:
+    async with connected(app, window=False) as (side, client):
+        stream = client.request("/")
+        while len(client.answers[stream].body) < 65535:
+            await client.read_some()
+        await until(lambda: app.taken == 65535)
+        [held] = side.protocols[0].connection.streams.values()
+        assert held.unsent == 0
+        for _ in range(20):
+            client.connection.increment_flow_control_window(60_000)
+            client.connection.increment_flow_control_window(60_000, stream)
+        client.flush()
+        await client.over(stream)
+        assert client.answers[stream].body == CONTENT + b"end"
+
+
+async def test_a_client_that_leaves_while_its_window_is_closed(app: Lends) -> None:
+    async with connected(app, window=False) as (side, client):
+        stream = client.request("/")
+        await until(lambda: app.taken == 65535)
+        client.connection.reset_stream(stream)
+        client.flush()
+        await until(lambda: app.heard)
+        assert app.heard == "gone"
+        await until(lambda: side.state.tally.running == 0)
+
+
+async def test_a_full_kernel_is_waited_for(app: Lends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is read meanwhile."""
+    full, asked = True, 0
+
+    class Full(Room):
+        def there(self) -> bool:
+            nonlocal asked
+            asked += 1
+            return not full and super().there()
+
+    monkeypatch.setattr(protocol, "Room", Full)
+    async with connected(app) as (side, client):
+        stream = client.request("/")
+        await until(lambda: asked > 3)
+        assert app.taken <= 2**14  # what goes with the head
+        full = False
+        await client.over(stream)
+        assert client.answers[stream].body == CONTENT + b"end"
+        assert not side.protocols[0].waiting
+
+
+async def test_a_file_that_ends_early_resets_its_stream(app: Lends) -> None:
+    path = f"/proc/self/fd/{app.number}"
+    os.truncate(path, 70_000)
+    async with connected(app) as (_, client):
+        stream = client.request("/")
+        await client.over(stream)
+        assert client.answers[stream].reset is not None or client.answers[stream].status == 500
+
+
+async def test_a_file_that_is_given_may_be_closed_late(app: Lends) -> None:
+    """What was opened for a path is closed, what was given is not."""
+    file = await FileToSend.of({"type": LENT, "file": app.number, "offset": 3, "count": 5})
+    file.close()
+    assert os.pread(app.number, 5, 3) == CONTENT[3:8]
+    assert await asyncio.to_thread(os.lseek, app.number, 0, os.SEEK_CUR) == 0
