@@ -154,16 +154,20 @@ class Cache:
 
     # --- entries --------------------------------------------------------------------------------
 
-    def adopt(self, entry: Entry) -> None:
-        """From now on this is the version of its object."""
+    def adopt(self, entry: Entry) -> Entry:
+        """From now on this is the version of its object; gives the entry to go on with. That is the
+        one that is known already if it is of the same version: who reads it goes on as well."""
         if self.is_purged(entry.head, soft=True):
             entry.expire()  # it was asked for before a purge
-        before = self.entries.put(entry)
         self.missing.discard(entry.name)
-        if before is not None and before.version != entry.version:
+        known = self.entries.get(entry.name)
+        if known is not None and known.version == entry.version:
+            known.renew(entry)
+            return known
+        before = self.entries.put(entry)
+        if before is not None:
             self._drop(before)
-        elif before is not None:
-            before.dropped = True
+        return entry
 
     def replaced(self, entry: Entry) -> None:
         """A version is no more, or is not what it should be: nothing of it is given again."""

@@ -132,6 +132,15 @@ class Entry:
         self.validated = _validated(asked)
         self._lifetimes.clear()
 
+    def renew(self, other: Entry) -> None:
+        """Takes what another one says of the same version, for all who read this one too."""
+        head = other.head
+        if head.seal is None:
+            head = replace(head, seal=self.head.seal, sealed_by=self.head.sealed_by)
+        self.head, self.validated = head, other.validated
+        self.on_disk = self.on_disk or other.on_disk
+        self._lifetimes.clear()
+
     def expire(self) -> None:
         """It is to be validated before it is used again."""
         self.head = replace(self.head, validated=0.0)

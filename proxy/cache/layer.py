@@ -206,8 +206,7 @@ class Cached:
             head = replace(head, validated=0.0)
         entry = self.cache.entries.get(name)
         if entry is None or head.validated > entry.head.validated:
-            entry = Entry(name, head, on_disk=True)
-            self.cache.adopt(entry)
+            self.cache.adopt(Entry(name, head, on_disk=True))
         return self._at_hand(name, want, None, stale=False)
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
@@ -308,7 +307,7 @@ class Cached:
             cache.passing.set(entry.name, _PASSING)
             cache.forget(entry.name)
             return PassedObject(opened)
-        cache.adopt(entry)
+        entry = cache.adopt(entry)
         index = first_slice(asked.first, representation.size, head.width) if asked.body else None
         if index is None or not representation.size:
             await opened.aclose()

@@ -16,7 +16,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
-from typing import Any
 
 from proxy.cache.disk import Disk
 from proxy.cache.entry import Entry
@@ -94,10 +93,9 @@ class _Paced:
         await asyncio.sleep(0)
 
 
-def an_entry(body: bytes, width: int, **more: Any) -> Entry:  # noqa: ANN401  # of a head
+def an_entry(body: bytes, width: int) -> Entry:
     """The entry of the object in the origin."""
-    representation = StoredObject(body).representation
-    return Entry(NAME, replace(Head("store", KEY, width, time(), representation), **more))
+    return Entry(NAME, Head("store", KEY, width, time(), StoredObject(body).representation))
 
 
 class Setting:
@@ -108,13 +106,16 @@ class Setting:
         self.entry = an_entry(body, width)
         self.memory = Memory(2**24)
         self.changed: list[Entry] = []
-        self.filler = Filler(self.memory, disk, self._change, lambda *_: None)
+        self.filler = Filler(self.memory, disk, self._change, self._seal)
 
     def _change(self, entry: Entry) -> None:
         self.changed.append(entry)
         entry.dropped = True
         for name in self.memory.names():
             self.memory.discard(name)
+
+    def _seal(self, entry: Entry, sums: tuple[bytes, ...], algorithm: str) -> None:
+        entry.head = replace(entry.head, seal=sums, sealed_by=algorithm)
 
     async def get(self, index: int, opened: OpenObject | None = None) -> Source | None:
         return await self.filler.get(self.origin, self.entry, index, opened)
@@ -180,7 +181,9 @@ async def setting(
             disk.close()
 
 
-def begin(root: Path, length: int, width: int, pause: float, indexes: list[int]) -> Any:  # noqa: ANN401  # a Popen of str
+def begin(
+    root: Path, length: int, width: int, pause: float, indexes: list[int]
+) -> subprocess.Popen[str]:
     """The same in a process of its own."""
     told = [str(one) for one in (root, length, width, pause, *indexes)]
     command = [sys.executable, "-m", "tests.cache.fillers", *told]

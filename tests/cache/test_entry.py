@@ -116,6 +116,20 @@ def test_what_is_complete_stays_so() -> None:
     assert entry.head.complete
 
 
+def test_one_of_the_same_version_renews_it(clocks: Clocks) -> None:
+    entry = Entry("name", replace(a_head(), seal=(b"12345678",), sealed_by="sha256"))
+    assert entry.lifetime(TERMS).fresh == 60
+    clocks.go(100)
+    head = a_head(validated=clocks.wall - 3, said={"cache_control": "max-age=7"})
+    entry.renew(Entry("name", head, on_disk=True))
+    assert entry.head == replace(head, seal=(b"12345678",), sealed_by="sha256")
+    assert (entry.age, entry.on_disk, entry.dropped) == (3, True, False)
+    assert entry.lifetime(TERMS).fresh == 7
+    newer = replace(head, seal=(b"abcdefgh",), sealed_by="md5")
+    entry.renew(Entry("name", newer))
+    assert (entry.head, entry.on_disk) == (newer, True)
+
+
 LONG_FRESH: list[Said] = [
     {},
     {"cache_control": "max-age=31536000, stale-while-revalidate=31536000"},

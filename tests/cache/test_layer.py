@@ -565,6 +565,23 @@ async def test_what_is_on_disk_is_found_again(tmp_path: Path) -> None:
         assert rig.cache.bytes.disk == len(BODY) + 5
 
 
+async def test_who_reads_on_while_another_process_validates_goes_on_filling(tmp_path: Path) -> None:
+    async with rigged(tmp_path / "cache") as one, rigged(tmp_path / "cache") as two:
+        opened = await one.cached.open("a")
+        reading = opened.read(Span(0, len(BODY)))
+        got = await anext(reading)
+        await one.settled()
+        await one.age(100)
+        assert await two.get(NO_BODY, span=Span(0, 0)) == b""
+        assert two.asked == 1
+        assert await one.get(NO_BODY, span=Span(0, 0)) == b""  # what is newer on disk is taken over
+        assert got + b"".join([buffer async for buffer in reading]) == BODY
+        await one.settled()
+        assert one.cache.filler.counts.bypassed == 0
+        assert await one.get() == BODY
+        assert one.counting.bytes == len(BODY)
+
+
 async def test_slices_of_another_width_are_not_mixed_in(tmp_path: Path) -> None:
     async with rigged(tmp_path / "cache") as rig:
         await rig.get()
