@@ -540,7 +540,7 @@ class _Lending(Watched):
 async def test_what_is_not_checked_is_lent_with_the_same_verdict(
     policy: Policy, sums: tuple[Checksum, ...], span: Span, reason: str
 ) -> None:
-    layer = Layer(policy=policy).over(_Lending({"a": stored(SMALL, *sums)}))
+    layer = Layer(policy=policy).over(_Lending(MemoryOrigin({"a": stored(SMALL, *sums)})))
     opened = await layer.origin.open("a")
     async with aclosing(opened.lend(span)) as pieces:
         given = [piece async for piece in pieces]
