@@ -16,6 +16,7 @@ from proxy.cache.cache import Cache
 from proxy.cache.entry import Entry
 from proxy.cache.format import Head
 from proxy.cache.held import Held
+from proxy.cache.leases import MissingLease
 from proxy.cache.naming import object_name
 from proxy.cache.object import CachedObject
 from proxy.cache.passing import PassedObject
@@ -79,7 +80,9 @@ class Cached:
             if found is not None:
                 return found
             if self.cache.missing.has(name) and not want.demands.no_cache:
-                raise NotFound(f"origin {self.name!r}: {key!r} was missing a moment ago")
+                missing = NotFound(f"origin {self.name!r}: {key!r} was missing a moment ago")
+                missing.lease = MissingLease(self.cache, name)
+                raise missing
             if self.cache.passing.has(name):
                 return await self._pass(key, want)
             if want.demands.only_if_cached:
@@ -130,7 +133,7 @@ class Cached:
     ) -> CachedObject:
         age = entry.age
         standing = Standing(how, age, entry.lifetime(want.terms).fresh - age, status=status)
-        return CachedObject(self.origin, self.cache, entry, standing, begun)
+        return CachedObject(self.origin, self.cache, entry, standing, begun, want.terms)
 
     def _validate_behind(self, entry: Entry, want: Want) -> None:
         """Asks whether a stale entry is current, while it is being given."""
@@ -214,10 +217,11 @@ class Cached:
         begun, era = time(), self.cache.era
         try:
             return await self._ask_about(known, name, key, want, begun)
-        except NotFound:
+        except NotFound as missing:
             if era == self.cache.era:
                 self.cache.forget(name)
                 self.cache.missing.set(name, self.cache.options.missing_ttl)
+            missing.lease = MissingLease(self.cache, name)
             raise
         except ObjectChanged:
             if known is not None:

@@ -19,12 +19,14 @@ from proxy.cache.checking import sum_of
 from proxy.cache.entry import Entry
 from proxy.cache.filling import Filler, Source
 from proxy.cache.growing import Slice
+from proxy.cache.leases import EntryLease
 from proxy.cache.slices import indexes_of, pieces_of
 from proxy.cache.standing import Standing, report_of
 from proxy.cache.stored import SliceGone
 from proxy.errors import Fault, ObjectChanged
-from proxy.origins.base import Origin, Parted, Want
+from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
 from proxy.semantics.cache_status import CacheReport
+from proxy.semantics.freshness import Terms
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Representation, Span
 
@@ -40,7 +42,7 @@ _SPARE: Final = 0.5
 class CachedObject:
     """One version of one object. Whoever opened it calls `aclose`.
 
-    `begun` is the slice whose filling began with the opening.
+    `begun` is the slice whose filling began with the opening, `terms` those it was opened on.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class CachedObject:
         entry: Entry,
         standing: Standing,
         begun: int | None = None,
+        terms: Terms = USUAL_TERMS,
     ) -> None:
         self._origin = origin
         self._cache = cache
         self._filler = cache.filler
         self._entry = entry
         self._begun = begun
+        self._terms = terms
         self._tables: dict[int, Source] = {}
         self.standing = standing
         self.representation: Representation = entry.representation
@@ -190,6 +194,15 @@ class CachedObject:
             return ""
         expected = checks.expected(entry)
         return expected.algorithm if expected is not None else ""
+
+    @property
+    def lease(self) -> Lease | None:
+        """Holds while it would be given again without a question. None where that depends on what
+        each client demands, or more could be learnt of it."""
+        if self._cache.options.follow_demands or not self._entry.head.complete:
+            return None
+        lease = EntryLease(self._cache, self._entry, self._terms)
+        return lease if lease.holds() else None
 
     def confirm(self, algorithm: str) -> None:
         """All of it was read through this object and is what the store promised."""

@@ -54,6 +54,11 @@ class Presence:
         return self.memory + self.disk
 
 
+def age_of(seconds: float) -> int:
+    """An age as the Age field has it: whole seconds, and no more than anybody can read."""
+    return min(max(0, floor(seconds)), _MAX_AGE)
+
+
 def report_of(standing: Standing, presence: Presence, *, keeps: bool) -> CacheReport:
     """What the cache did for an answer (RFC 9211).
 
@@ -65,7 +70,7 @@ def report_of(standing: Standing, presence: Presence, *, keeps: bool) -> CacheRe
     if standing.how == "validated":
         return CacheReport(fwd="stale", fwd_status=standing.status, ttl=ttl, stored=keeps)
     if not lacking and standing.how not in ("new", "completed"):
-        age = min(max(0, floor(standing.age)), _MAX_AGE)
+        age = age_of(standing.age)
         if standing.how == "joined":
             return CacheReport(fwd="miss", ttl=ttl, collapsed=True, age=age)
         detail = "disk" if presence.disk else "memory"

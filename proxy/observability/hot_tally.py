@@ -24,6 +24,7 @@ class Kind(NamedTuple):
         status: the status code.
         download: whether it is one, and complete.
         verdict: algorithm, result and reason of the check of its bytes, as labels; or None.
+        cache: what the cache did, as a label, or "" where none was asked.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Kind(NamedTuple):
     protocol: str
     download: bool
     verdict: Verdict | None
+    cache: str = ""
 
 
 class Tally:
@@ -94,5 +96,7 @@ class HotTallies:
         meters.observe_quick(names.FIRST_BYTE_SECONDS, quick, tally.seconds, status)
         if kind.download:
             meters.add(names.DOWNLOADS, tally.answers, "complete")
+        if kind.cache:
+            meters.add(names.CACHE_ANSWERS, tally.answers, kind.cache)
         self.count_verdict(kind.verdict, tally.bytes, tally.answers)
         self.sent += tally.bytes

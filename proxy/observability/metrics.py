@@ -194,8 +194,9 @@ VERIFIED_BYTES: Final = Metric(
 
 # --- the cache ----------------------------------------------------------------------------------
 
+CACHE_HIT: Final = "hit"
 CACHE_RESULTS: Final = (
-    "hit",
+    CACHE_HIT,
     "stale hit",
     "miss",
     "partial",

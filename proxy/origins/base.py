@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from proxy.errors import HeadgateError, ObjectChanged
 from proxy.semantics.etags import EntityTag
@@ -124,6 +124,23 @@ class Lease(Protocol):
     def holds(self) -> bool:
         """Whether it may now, without asking the origin. Takes no more than microseconds."""
         ...
+
+
+class KeptLease(Lease, Protocol):
+    """A lease of a cache. Its answers carry an Age, and count as the cache's."""
+
+    def age(self) -> int:
+        """Seconds since the origin last vouched for what was said (RFC 9111 §5.1)."""
+        ...
+
+    def used(self, size: int) -> None:
+        """An answer with so many bytes of it was given."""
+        ...
+
+
+def kept_lease(lease: Lease) -> KeptLease | None:
+    """The lease, if it is a cache's."""
+    return cast("KeptLease", lease) if getattr(lease, "age", None) is not None else None
 
 
 def lease_of(told: object) -> Lease | None:

@@ -28,7 +28,7 @@ from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Span
 from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.digesting import has_wish, with_digests
-from proxy.server.hot import REQUEST_ID, client_of, new_request_id
+from proxy.server.hot import AGE, REQUEST_ID, client_of, new_request_id
 from proxy.server.hot_answers import HotAnswers
 from proxy.server.prepared import PreparedAnswer
 from proxy.server.request import Request, raw_path_of, read_request
@@ -140,7 +140,9 @@ class PublicDoor:
         assert self.hot is not None  # noqa: S101  # it gave the answer
         self.hot.tell(prepared, record)
         plan = Plan(prepared.status, prepared.fields, (prepared.body,) if prepared.body else ())
-        extra = (_request_id(record),)
+        extra: tuple[Field, ...] = (_request_id(record),)
+        if prepared.age is not None:
+            extra = (*extra, _age(prepared.age()))
         await send_plan(plan, None, extra, channel, progress, self.stall_timeout)
 
     async def _deliver(
@@ -220,7 +222,7 @@ class PublicDoor:
         record.cache = summary(report)
         fields: list[Field] = []
         if report.age is not None:
-            fields.append((b"age", b"%d" % report.age))
+            fields.append(_age(report.age))
         if self.site.tells_cache:
             fields.append((b"cache-status", cache_status(report)))
             waited = getattr(getattr(opened, "standing", None), "waited", 0.0)
@@ -241,6 +243,10 @@ class PublicDoor:
 
 def _request_id(record: AccessRecord) -> Field:
     return REQUEST_ID, record.request_id.encode("ascii")
+
+
+def _age(seconds: int) -> Field:
+    return AGE, b"%d" % seconds
 
 
 def make_app(door: PublicDoor, lifespan: Lifespan) -> ASGIApp:

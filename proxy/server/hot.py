@@ -8,26 +8,28 @@ server gives the same answer by way of ASGI.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from proxy.semantics.fields import Field
 
-# The field whose value is another one in each answer; it goes before all others.
+# The fields whose value is another one in each answer; they go before all others.
 REQUEST_ID = b"x-request-id"
+AGE = b"age"
 
 
 class Prepared:
     """A whole answer that may be given many times.
 
     Attributes:
-        status, fields, body: what is sent; without Date and the request's id. `bodyless` where
-            the fields speak of a body that is not sent.
+        status, fields, body: what is sent; without Date, Age and the request's id. `bodyless`
+            where the fields speak of a body that is not sent.
+        age: gives the value of Age; None where there is none.
         patience: seconds within which a client must have taken it.
         http1, http2: the head as a protocol writes it, before and behind the id; it is theirs.
     """
 
-    __slots__ = ("body", "bodyless", "fields", "http1", "http2", "patience", "status")
+    __slots__ = ("age", "body", "bodyless", "fields", "http1", "http2", "patience", "status")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Prepared:
         self.body = body
         self.bodyless = bodyless
         self.patience = patience
+        self.age: Callable[[], int] | None = None
         self.http1: tuple[bytes, bytes] | None = None
         self.http2: tuple[bytes, bytes] | None = None
 

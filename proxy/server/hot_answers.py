@@ -39,6 +39,7 @@ class HotAnswers:
         memory = site.digester.memory
         self._answers = PreparedAnswers(most, site.max_target, patience, memory)
         self._responses = responses
+        self._tells_cache = site.tells_cache
         meters, answers = responses.meters, self._answers
         meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
         self.hot = answers.find
@@ -56,7 +57,9 @@ class HotAnswers:
     def tell(self, prepared: PreparedAnswer, record: AccessRecord) -> None:
         """The application gives it itself, and will count it."""
         record.origin, record.length = prepared.origin, prepared.length
-        record.verification = prepared.verification
+        record.verification, record.cache = prepared.verification, prepared.cache
+        if prepared.used is not None:
+            prepared.used(prepared.length)
         self._responses.hot.count_hot()
         self._responses.hot.count_verdict(prepared.verdict, prepared.length)
 
@@ -65,6 +68,8 @@ class HotAnswers:
         recipe, plan = answer.recipe, answer.plan
         if recipe is None or plan.status not in _KEPT or plan.length > MOST_BODY:
             return None
+        if self._tells_cache and getattr(answer.object, "cache_report", None) is not None:
+            return None  # what clients are told of the cache is another thing each time
         return self._answers.takes(_target_of(scope), scope["headers"])
 
     def keep(self, path: bytes, answer: Answer, body: Sequence[bytes]) -> None:
@@ -95,6 +100,8 @@ class HotAnswers:
         seconds = monotonic() - begun
         tallies = prepared.tallies
         tally = tallies.get(protocol) if tallies is not None else None
+        if prepared.used is not None and not gone:
+            prepared.used(prepared.length)
         if gone:
             pass  # counted below
         elif tally is not None and seconds < QUICK:
@@ -149,5 +156,6 @@ def _record(
         outcome="complete",
         origin=prepared.origin,
         verification=prepared.verification,
+        cache=prepared.cache,
         length=prepared.length,
     )

@@ -10,13 +10,14 @@ Why so: docs/decisions/0009-small-answers-are-prepared.md.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.integrity.digest_memory import DigestMemory, name_of
 from proxy.integrity.verdict import Verdict
+from proxy.observability import metrics as names
 from proxy.observability.hot_tally import Kind, Tally
-from proxy.origins.base import Lease
+from proxy.origins.base import Lease, kept_lease
 from proxy.semantics.accept import acceptable_codings
 from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
@@ -31,6 +32,8 @@ MOST_BODY = 64 * 1024
 # pairs and as either protocol writes them. Measured: tests/server/test_prepared.py.
 OVERHEAD = 5 * 1024
 _COPIES_OF_FIELDS = 6
+# What the log says of the cache where it gave the bytes; as of an answer that was not prepared.
+_FROM_MEMORY = f"{names.CACHE_HIT} (memory)"
 # Readings of Accept-Encoding that are remembered; browsers send half a dozen.
 _MOST_READINGS = 256
 
@@ -42,17 +45,23 @@ class PreparedAnswer(Prepared):
 
     Attributes:
         method, path: what it answers.
-        origin, verification, length: as in an access record.
+        origin, verification, cache, length: as in an access record.
+        used: tells the cache that it was given with so many bytes; None where there is no cache.
         verdict: labels of the check of its bytes, or None.
         tallies: where it is counted, by protocol; None before it was given.
     """
 
-    __slots__ = ("length", "method", "origin", "path", "tallies", "verdict", "verification")
+    __slots__ = (
+        "cache", "length", "method", "origin", "path", "tallies", "used", "verdict",
+        "verification",
+    )  # fmt: skip
 
     method: str
     path: bytes
     origin: str
     verification: str
+    cache: str
+    used: Callable[[int], None] | None
     length: int
     verdict: tuple[str, str, str] | None
     tallies: dict[str, Tally] | None
@@ -60,7 +69,8 @@ class PreparedAnswer(Prepared):
     def kind(self, protocol: str) -> Kind:
         """What it is counted as."""
         download = self.method == "GET" and self.status == 200
-        return Kind(self.method, self.status, protocol, download, self.verdict)
+        cache = names.CACHE_HIT if self.cache else ""
+        return Kind(self.method, self.status, protocol, download, self.verdict, cache)
 
 
 @dataclass(slots=True)
@@ -265,6 +275,11 @@ class PreparedAnswers:
         answer.method, answer.path, answer.origin = method, made.path, made.origin
         answer.length = len(answer.body)
         answer.verification, answer.verdict, answer.tallies = "", None, None
+        answer.cache, answer.used = "", None
+        kept = kept_lease(made.lease)
+        if kept is not None:
+            answer.age, answer.used = kept.age, kept.used
+            answer.cache = _FROM_MEMORY if answer.length else names.CACHE_HIT
         if body is not None and made.verdict is not None:
             verdict = made.verdict
             answer.verification = str(verdict)

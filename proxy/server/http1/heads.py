@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http.client import responses
 
-from proxy.server.hot import REQUEST_ID, Prepared
+from proxy.server.hot import AGE, REQUEST_ID, Prepared
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 # RFC 9110 §5.5: no controls but the tab; CR and LF are counted instead, as they end our lines.
@@ -101,6 +101,8 @@ def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]
     if around is None:
         around = prepared.http1 = _around_id(prepared)
     before, behind = around
+    if prepared.age is not None:
+        request_id = b"%b\r\n%b: %d" % (request_id, AGE, prepared.age())
     body = prepared.body
     if len(body) > COPIED:
         return b"".join((before, request_id, behind, date_line(), b"\r\n")), body

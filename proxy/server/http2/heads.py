@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hpack.table import HeaderTable
 
 from proxy.semantics.dates import format_http_date
-from proxy.server.hot import REQUEST_ID, Prepared
+from proxy.server.hot import AGE, REQUEST_ID, Prepared
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 §5.6.2, in lower case
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5: all but the tab
@@ -72,7 +72,10 @@ def write_prepared(prepared: Prepared, request_id: bytes) -> bytes:
     if around is None:
         around = prepared.http2 = _around_id(prepared)
     before, behind = around
-    return b"".join((before, _string(request_id), behind, _date()))
+    own = _string(request_id)
+    if prepared.age is not None:
+        own += _AGE + _string(b"%d" % prepared.age())
+    return b"".join((before, own, behind, _date()))
 
 
 def _around_id(prepared: Prepared) -> tuple[bytes, bytes]:
@@ -158,6 +161,7 @@ def _literal_name(name: bytes) -> bytes:
 
 
 _LENGTH, _DATE = _literal_name(b"content-length"), _literal_name(b"date")
+_AGE = _literal_name(AGE)
 # The static table has seven statuses with their value: one byte each (§6.1).
 _STATUSES = {
     int(value): bytes((0x80 | index,))
