@@ -146,7 +146,8 @@ async def test_answers_log_and_metrics_are_the_same(programs: tuple[Headgate, He
 async def test_http2_answers_are_the_same(programs: tuple[Headgate, Headgate]) -> None:
     etag, _ = map(hot.etag_of_plain, programs)
     requests = hot.some_requests(etag, REQUESTS, http1=False, seed=3)
-    # Each object is known before: what is asked for at the same time is joined, or not, as it comes.
+    # Each object is known before: what is asked for at the same time is joined, or not, as it
+    # comes.
     for one in programs:
         for path in {path for _, path, _ in requests}:
             await hot.ask_http2(one, [("GET", path, [("Host", "h")])] * 2)
