@@ -43,6 +43,9 @@ MOST_OPEN: Final = 256
 # Slices whose last bytes are being written and synced. With more of them the disk is slower than
 # the origin, and the memory they take is in no budget: new ones are not written.
 MOST_WRITTEN: Final = 32
+# Why a directory rests.
+FULL: Final = "full"
+FAILING: Final = "failing"
 # What says that the directory is full, not that it is broken.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -115,7 +118,7 @@ class Disk:
             logger.warning(
                 "cache: nothing is written to %s for %g s: %s", self.files.root, self._rest, why
             )
-            self._why = "full" if full else "failing"
+            self._why = FULL if full else FAILING
             self._rests_until = monotonic() + self._rest
             self._rest = min(2 * self._rest, _LONGEST_REST)
 
@@ -178,9 +181,9 @@ class Disk:
     async def look(self, name: str, label: Label) -> StoredSlice | Held | None:
         """The slice if it is there, else the claim on filling it, ours or another's.
 
-        None where neither can be had.
+        None where neither can be had. A directory that is only full is still read from.
         """
-        if self.resting:
+        if self.resting == FAILING:
             return None
         for _ in range(2):
             try:
@@ -204,7 +207,8 @@ class Disk:
     def _may_write(self) -> bool:
         """Whether there is room for one more slice, and the disk keeps up with those before."""
         usage = self.hits.usage()
-        return (usage is None or not usage.full) and self._writing < MOST_WRITTEN
+        full = bool(self.resting) or (usage is not None and usage.full)
+        return not full and self._writing < MOST_WRITTEN
 
     async def reject(self, name: str, stored: StoredSlice) -> None:
         """Drops a slice that is whole and not what it has to be."""
@@ -213,8 +217,8 @@ class Disk:
         await self.run(self.files.drop, stored.path)
 
     async def is_stored(self, names: list[str]) -> list[bool]:
-        """Which of these slices are there, by a look at the directory; none while it rests."""
-        if self.resting:
+        """Which of these slices are there, by a look at the directory; none while it fails."""
+        if self.resting == FAILING:
             return [False] * len(names)
         found = await self.run(self.files.are_there, names)
         return [False] * len(names) if found is None else found
