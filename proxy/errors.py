@@ -37,10 +37,13 @@ class Fault(HeadgateError):
         retry_after: seconds after which another try may help (RFC 9110 §10.2.3), or None.
         retryable: whether the same question, asked again soon, may get a good answer.
         asked_pause: for how many seconds the origin asked to be left alone, or None.
+        cache_report: what a cache did before it was raised (`proxy.semantics.cache_status`), or
+            None where none was asked.
     """
 
     retryable = False
     asked_pause: int | None = None
+    cache_report: object = None
     status = 500
     said = "Something went wrong in the proxy."
 

@@ -24,6 +24,7 @@ from proxy.cache.slices import first_slice
 from proxy.cache.standing import How, Standing
 from proxy.errors import Fault, NotFound, NotInCache, ObjectChanged, OriginFault
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Unmodified, Want
+from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.freshness import (
     NO_DEMANDS,
     Terms,
@@ -73,8 +74,13 @@ class Cached:
         """
         if not self.cache.options.follow_demands:
             want = replace(want, demands=NO_DEMANDS)
-        name = object_name(self.name, key)
-        arrived, waits = monotonic(), 0
+        begun = monotonic()
+        opened = await self._open(key, want, begun)
+        opened.standing.spent = monotonic() - begun - opened.standing.waited
+        return opened
+
+    async def _open(self, key: str, want: Want, arrived: float) -> CachedObject | PassedObject:
+        name, waits = object_name(self.name, key), 0
         while True:
             found = self._at_hand(name, want, arrived if waits else None)
             if found is not None:
@@ -82,6 +88,7 @@ class Cached:
             if self.cache.missing.has(name) and not want.demands.no_cache:
                 missing = NotFound(f"origin {self.name!r}: {key!r} was missing a moment ago")
                 missing.lease = MissingLease(self.cache, name)
+                missing.cache_report = CacheReport(hit=True, detail="missing")
                 raise missing
             if self.cache.passing.has(name):
                 return await self._pass(key, want)
@@ -95,6 +102,7 @@ class Cached:
             fault = await asyncio.shield(other)
             # A missing object is missing for all; a trouble that another try may mend gets one.
             if fault is not None and (waits > 1 or not fault.retryable):
+                fault.cache_report = CacheReport(fwd="uri-miss", collapsed=True)
                 raise fault
 
     # --- from what is kept ----------------------------------------------------------------------
@@ -152,7 +160,7 @@ class Cached:
 
     # --- by asking ------------------------------------------------------------------------------
 
-    async def _ask(self, name: str, key: str, want: Want) -> OpenObject:
+    async def _ask(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         """Asks, and lets all who wait go on."""
         begun = monotonic()
         waiting: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
@@ -165,6 +173,7 @@ class Cached:
             opened = await self._settle(name, key, want)
         except Fault as raised:
             fault = raised
+            fault.cache_report = CacheReport(fwd="uri-miss")
             raise
         finally:
             if not alone:
@@ -328,7 +337,7 @@ class Cached:
         strong = (tag is not None and not tag.weak) or representation.version is not None
         return strong and lifetime_of(representation, terms).storable
 
-    async def _pass(self, key: str, want: Want) -> OpenObject:
+    async def _pass(self, key: str, want: Want) -> PassedObject:
         """Opens an object that is not kept."""
         opened = await self.origin.open(key, want)
         return PassedObject(opened)

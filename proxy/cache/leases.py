@@ -35,9 +35,9 @@ class EntryLease:
         entry = self._entry
         return (
             monotonic() < self._until
-            and not entry.dropped
             and entry.validated == self._validated
-            # A purge drops only what is known. This also keeps it known while it is asked for.
+            # What is dropped is known no more. To be asked for keeps it known, so that a purge
+            # finds it.
             and self._cache.entries.get(entry.name) is entry
         )
 

@@ -25,6 +25,7 @@ class Standing:
         age: seconds since it was validated.
         ttl: seconds of freshness that were left, negative when it was stale.
         waited: seconds spent on asking the origin.
+        spent: seconds spent on all else until it was open: looking, waiting for others.
         status: the origin's, where it was asked.
     """
 
@@ -32,6 +33,7 @@ class Standing:
     age: float = 0.0
     ttl: float = 0.0
     waited: float = 0.0
+    spent: float = 0.0
     status: int | None = None
 
 

@@ -21,7 +21,6 @@ from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
 from proxy.observability.trace_context import parse_traceparent
-from proxy.origins.base import OpenObject
 from proxy.semantics.cache_status import CacheReport, cache_status, server_timing, summary
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
@@ -193,7 +192,7 @@ class PublicDoor:
         path = self.hot.path_to_keep(answer, scope) if self.hot is not None else None
         kept: list[bytes] | None = None if path is None else []
         try:
-            extra = (_request_id(record), *await self._about_cache(plan, opened, record))
+            extra = (_request_id(record), *await self._about_cache(answer, record))
             about, by = (plan, opened, answer.subject), channel
             if has_wish(fields):
                 digester = self.site.digester
@@ -210,23 +209,25 @@ class PublicDoor:
                 record.verification = record.verification or str(verdict_of(opened) or "")
                 await opened.aclose()
 
-    async def _about_cache(
-        self, plan: Plan, opened: OpenObject | None, record: AccessRecord
-    ) -> tuple[Field, ...]:
+    async def _about_cache(self, answer: Answer, record: AccessRecord) -> tuple[Field, ...]:
         """What is told of the cache: to the log always, to clients what they need or may know."""
-        ask = getattr(opened, "cache_report", None)
-        if ask is None:
+        ask = getattr(answer.object, "cache_report", None)
+        if ask is not None:
+            report: CacheReport = await ask(_spans_of(answer.plan))
+        elif answer.report is not None:
+            report = answer.report
+        else:
             return ()
-        spans = tuple(part for part in plan.parts if isinstance(part, Span))
-        report: CacheReport = await ask(spans)
         record.cache = summary(report)
         fields: list[Field] = []
         if report.age is not None:
             fields.append(_age(report.age))
         if self.site.tells_cache:
             fields.append((b"cache-status", cache_status(report)))
-            waited = getattr(getattr(opened, "standing", None), "waited", 0.0)
-            fields.append((b"server-timing", server_timing((("origin", waited),))))
+            standing = getattr(answer.object, "standing", None)
+            if standing is not None:
+                spent = (("origin", standing.waited), ("cache", standing.spent))
+                fields.append((b"server-timing", server_timing(spent)))
         return tuple(fields)
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
@@ -239,6 +240,10 @@ class PublicDoor:
         record.outcome, record.detail = "fault", f"{type(error).__name__}: {error}"
         logger.error("request %s failed unexpectedly", record.request_id, exc_info=error)
         return Fault()
+
+
+def _spans_of(plan: Plan) -> tuple[Span, ...]:
+    return tuple(part for part in plan.parts if isinstance(part, Span))
 
 
 def _request_id(record: AccessRecord) -> Field:

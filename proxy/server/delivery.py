@@ -25,6 +25,7 @@ from proxy.origins.base import (
 from proxy.pages.listing import Listing, render_listing
 from proxy.pages.problems import render_problem
 from proxy.pages.style import CONTENT_SECURITY_POLICY
+from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
 from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms, read_demands
@@ -85,6 +86,7 @@ class Answer:
     """A plan, and the object its spans are read from. Whoever has it closes the object.
 
     `subject` is that object for `proxy.server.digesting`, `recipe` for `proxy.server.prepared`.
+    `report` is what a cache did where there is no object that tells.
     """
 
     plan: Plan
@@ -92,6 +94,7 @@ class Answer:
     origin: str = ""
     subject: Subject = NO_SUBJECT
     recipe: Recipe | None = None
+    report: CacheReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,8 @@ async def deliver(site: Site, request: Request) -> Answer:
         return await _deliver_folder(site, request, place)
     try:
         return await _deliver_object(site, request, place)
-    except NotFound:
-        return await _deliver_instead(site, request, place)
+    except NotFound as missing:
+        return await _deliver_instead(site, request, place, missing)
 
 
 def _locate(site: Site, path: str) -> _Place:
@@ -215,13 +218,17 @@ async def _deliver_folder(site: Site, request: Request, place: _Place) -> Answer
     return await _deliver_instead(site, request, place)
 
 
-async def _deliver_instead(site: Site, request: Request, place: _Place) -> Answer:
+async def _deliver_instead(
+    site: Site, request: Request, place: _Place, missing: NotFound | None = None
+) -> Answer:
     """A missing object: a folder of that name, or the fallback of a single-page application."""
     if place.key and not place.key.endswith("/") and await _is_folder(place):
         return _redirect_into(place.key)
     fallback = place.treatment.fallback
     if fallback is None or fallback == request.path:
-        raise NotFound(f"no {place.key!r} in {place.mount.origin}")
+        fault = NotFound(f"no {place.key!r} in {place.mount.origin}")
+        fault.cache_report = missing.cache_report if missing is not None else None
+        raise fault
     there = _locate(site, fallback)
     answer = await _deliver_object(site, request, replace(there, treatment=place.treatment))
     return replace(answer, recipe=None)  # it depends on what is not there, too
@@ -293,7 +300,8 @@ async def deliver_fault(
     if fault.retry_after is not None:
         extra.append((b"retry-after", b"%d" % fault.retry_after))
     parts = () if request is not None and request.method == "HEAD" else plan.parts
-    return Answer(replace(plan, fields=(*plan.fields, *extra), parts=parts))
+    told = fault.cache_report if isinstance(fault.cache_report, CacheReport) else None
+    return Answer(replace(plan, fields=(*plan.fields, *extra), parts=parts), report=told)
 
 
 async def _error_page(site: Site, request: Request, fault: Fault) -> Answer | None:

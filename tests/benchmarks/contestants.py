@@ -172,15 +172,21 @@ def _started(stack: ExitStack, ground: Ground) -> Iterator[Contestant]:
     rclone = _rclone(stack, str(ground.files), {})
     yield Contestant("rclone", rclone.pid, rclone.url)
     yield Contestant("rclone, over S3", *_of(_rclone(stack, *_remote(ground))))
-    without = stack.enter_context(Headgate(_headgate(ground), arguments=_NOTHING_PREPARED))
+    without = stack.enter_context(
+        Headgate(_headgate(ground) + _kept(stack), arguments=_NOTHING_PREPARED)
+    )
     yield Contestant(
         "Headgate, nothing prepared",
         lambda: without.pid,
         f"{without.url}/files/",
         f"{without.tls_url}/files/",
+        f"{without.url}/media/",
         variant=True,
     )
-    ours = stack.enter_context(Headgate(_headgate(ground)))
+    passing = stack.enter_context(Headgate(_headgate(ground)))
+    media = f"{passing.url}/media/"
+    yield Contestant("Headgate, passing on", lambda: passing.pid, None, None, media, variant=True)
+    ours = stack.enter_context(Headgate(_headgate(ground) + _kept(stack)))
     yield Contestant(
         "Headgate",
         lambda: ours.pid,
@@ -301,6 +307,13 @@ def _remote(ground: Ground) -> tuple[str, Mapping[str, str]]:
     }
     variables = {f"RCLONE_CONFIG_STORE_{name}": value for name, value in said.items()}
     return f"store:{ground.store.bucket}", variables
+
+
+def _kept(stack: ExitStack) -> str:
+    """A cache of Headgate's own, as its peers have one."""
+    directory = work_directory()
+    stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    return f'\n[cache]\ndirectory = "{directory}/slices"\ndefault_ttl = "1h"\nfree = "0B"\n'
 
 
 def _headgate(ground: Ground) -> str:

@@ -114,11 +114,18 @@ def test_fresh_stale_revalidated(faults: Faults, tmp_path: Path) -> None:
         assert "headgate; hit; ttl=" in told[1]["cache-status"]
         assert told[1]["age"] == "0"
         assert told[0]["server-timing"].startswith("origin;dur=")
+        assert ", cache;dur=" in told[0]["server-timing"]
         time.sleep(1.1)
         again = httpx.get(url)
         assert again.content == body
         assert "fwd=stale; fwd-status=304" in again.headers["cache-status"]
         assert faults.take("fresh")["requests"] == 2
+
+
+def test_what_is_missing_is_told_of_too(faults: Faults, tmp_path: Path) -> None:
+    with headgate(faults, more=cache_of(tmp_path / "cache")) as program:
+        told = [httpx.get(f"{program.url}/missing").headers["cache-status"] for _ in range(2)]
+    assert told == ["headgate; fwd=uri-miss", "headgate; hit; detail=missing"]
 
 
 def test_clients_are_not_told_unless_that_is_configured(faults: Faults, tmp_path: Path) -> None:

@@ -35,14 +35,17 @@ def without_hot(values: Values) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "size"), [("GET", 200, 1024), ("HEAD", 200, 0), ("GET", 304, 0)]
+    ("method", "status", "size", "cache"),
+    [("GET", 200, 1024, ""), ("HEAD", 200, 0, ""), ("GET", 304, 0, ""), ("GET", 200, 1, "hit")],
 )
-def test_it_counts_as_responses_do(method: str, status: int, size: int) -> None:
+def test_it_counts_as_responses_do(method: str, status: int, size: int, cache: str) -> None:
     seconds = [0.0001, 0.0002, QUICK, 0.003, 0.0004]
     one, other = Responses(Meters()), Responses(Meters())
     for some in seconds:
-        one.count(record(method, status, size, some))
-    kind = Kind(method, status, "1.1", method == "GET" and status == 200, None)
+        made = record(method, status, size, some)
+        made.cache = cache and f"{cache} (memory)"
+        one.count(made)
+    kind = Kind(method, status, "1.1", method == "GET" and status == 200, None, cache)
     for some in seconds:
         tally = other.hot.of(kind)
         tally.answers += 1

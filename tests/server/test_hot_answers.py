@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncGenerator, Mapping
+from time import monotonic
 
 import pytest
 from starlette.types import Message
 
+from proxy.cache.cache import Cache, CacheOptions
+from proxy.cache.layer import Cached
 from proxy.errors import ClientGone, OriginTimeout
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Policy, Verified
@@ -259,6 +262,62 @@ async def test_called_it_says_the_same(
     assert before[names.REQUESTS_HOT.name] == [([], 0)]
     checks = sum(int(str(value)) for _, value in after.get(names.VERIFICATIONS.name, []))
     assert checks == len(verdicts) - 1 == (1 if method == "GET" and not fields else 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "said"),
+    [
+        ("GET", {}, "hit (memory)"),
+        ("HEAD", {}, "hit"),
+        ("GET", {"if-none-match": TAG}, "hit"),
+    ],
+)
+async def test_what_the_cache_has_says_so(
+    method: str, fields: Mapping[str, str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = Cache(CacheOptions(memory=1 << 20, width=1 << 18))
+    site = Site([Mount("/", "m")], [], {"m": Cached(MemoryOrigin(OBJECTS), "m", cache)})
+    door, other = (
+        PublicDoor(site, stall_timeout=5, responses=Responses(Meters()), prepared=prepared)
+        for prepared in (1 << 20, 0)
+    )
+    await Client(door).get("/a.txt")
+    caplog.clear()
+    given = []
+    for one in (other, door):
+        before = cache.bytes.memory
+        given.append(await Client(one).request(method, "/a.txt", fields))
+        assert given[-1]["age"] == "0"
+        assert cache.bytes.memory - before == len(given[-1].body)
+    hot, target = hot_of(door), b"/a.txt"
+    asked = [(name.encode(), value.encode()) for name, value in fields.items()]
+    prepared = hot.hot(method.encode(), target, asked)
+    assert prepared is not None
+    assert prepared.age is not None
+    assert prepared.age() == 0
+    hot.answered(prepared, b"0123456789abcdef", "192.0.2.1", "1.1", monotonic())
+    await cache.aclose()
+    assert shown(given[0]) == shown(given[1])
+    assert [one.cache for one in records(caplog)] == [said] * 3
+    counted = [one.responses.meters.read()[names.CACHE_ANSWERS.name] for one in (door, other)]
+    assert (["hit"], 2) in counted[0]
+    assert (["hit"], 1) in counted[1]
+
+
+async def test_where_clients_are_told_of_the_cache_nothing_of_it_is_kept() -> None:
+    cache = Cache(CacheOptions(memory=1 << 20, width=1 << 18))
+    origins: dict[str, Origin] = {
+        "m": Cached(MemoryOrigin(OBJECTS), "m", cache),
+        "n": MemoryOrigin(OBJECTS),
+    }
+    site = Site([Mount("/", "m"), Mount("/n/", "n")], [], origins, tells_cache=True)
+    door = PublicDoor(site, stall_timeout=5, prepared=1 << 20)
+    for _ in range(2):
+        await Client(door).get("/a.txt")
+        await Client(door).get("/n/a.txt")
+    await cache.aclose()
+    assert not is_hot(door, "/a.txt")
+    assert is_hot(door, "/n/a.txt")
 
 
 async def test_a_client_that_takes_nothing_is_given_up(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
@@ -93,9 +94,13 @@ def test_a_prepared_answer_is_what_would_be_written(
     fields: tuple[tuple[bytes, bytes], ...], body: bytes, bodyless: bool
 ) -> None:
     prepared = Prepared(200, fields, body, bodyless=bodyless)
-    for number in range(2):
+    for number in range(3):
         request_id = b"%016d" % number
-        made = write_fields(((b"x-request-id", request_id), *fields))
+        own = [(b"x-request-id", request_id)]
+        if number:
+            prepared.age = partial(int, 77 * number)
+            own.append((b"age", b"%d" % (77 * number)))
+        made = write_fields((*own, *fields))
         length = b"" if made.length is not None or bodyless else b"content-length: 3\r\n"
         written = b"".join(write_prepared(prepared, request_id))
         head, _, rest = written.partition(b"\r\ndate: ")

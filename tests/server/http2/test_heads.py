@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hpack import Decoder
 from hypothesis import given
@@ -93,10 +95,14 @@ def test_a_prepared_answer_is_what_would_be_written() -> None:
     fields = ((b"content-length", b"3"), (b"X-A", b" b "), (b"etag", b'"a"'))
     for status in (200, 304, 599):
         prepared = Prepared(status, fields, b"abc")
-        for number in range(2):
+        for number in range(3):
             request_id = b"%016d" % number
+            own = [(b"x-request-id", request_id)]
+            if number:
+                prepared.age = partial(int, 77 * number)
+                own.append((b"age", b"%d" % (77 * number)))
             block = write_prepared(prepared, request_id)
-            expected = read(write_head(status, ((b"x-request-id", request_id), *fields)).block)
+            expected = read(write_head(status, (*own, *fields)).block)
             assert [one for one in read(block) if one[0] != b"date"] == [
                 one for one in expected if one[0] != b"date"
             ]
