@@ -1,8 +1,8 @@
 """A purge of all workers and of the disk: when it is complete, nothing older is given any more.
 
-    each worker forgets   those that serve, that leave, and that start while this goes on
+    each worker forgets   those that serve, that leave, and that are just starting
     one sweeps the disk   for each directory, once all have forgotten
-    again                 if a worker came meanwhile: it may have read what the sweep removed later
+    new ones              that are started meanwhile forget before they serve
 
 A worker that forgets also remembers when, takes nothing that was asked for before, and answers
 only when it writes nothing old any more. So the sweep finds all there is, and a worker that starts
@@ -24,8 +24,8 @@ from proxy.observability.fleet import Fleet, Reply
 CONFIRM: Final = 30.0
 # Seconds for all of it: a sweep reads what is known of every object.
 WHOLE: Final = 600.0
-# Seconds in which it has to come to a round during which no worker came.
-SETTLE: Final = 90.0
+# Seconds in which a worker has to be found that goes through the disk, if all die.
+SETTLE: Final = 60.0
 # Seconds between two looks at who is there.
 _PAUSE: Final = 0.1
 
@@ -62,26 +62,40 @@ class Purging:
         self._tell = tell
         self._begun = monotonic()
         self._confirmed: dict[int, Reply] = {}
+        self._owed: set[int] = set()
+        self._swept: set[str] = set()
         self._purged = Purged()
 
     async def run(self) -> Purged:
         """Purges; returns when it is complete, or can't be."""
-        while True:
-            await self._forget()
-            await self._sweep()
-            if self._purged.faults or not self._missing():
-                break
-            if monotonic() - self._begun > SETTLE:
-                self._purged.faults["workers"] = "new ones come all the time"
-                break
+        with self._fleet.ordered("cache-purge", self._arguments):
+            while True:
+                self._owed = set(self._fleet.present())
+                await self._forget()
+                if self._purged.faults or self._is_known():
+                    if await self._sweep() or self._purged.faults:
+                        break
+                elif monotonic() - self._begun > SETTLE:
+                    self._purged.faults["workers"] = "they end before they can be asked"
+                    break
+                # Those that took the places of workers that are gone can tell what they use.
+                await asyncio.sleep(_PAUSE)
         self._purged.workers = sorted(self._confirmed)
         self._purged.keeps = any(one.value is not None for one in self._confirmed.values())
         if not self._confirmed and not self._purged.faults:
             self._purged.faults["workers"] = "there is none"
         return self._purged
 
+    def _is_known(self) -> bool:
+        """Whether what is used is known: all have told that were asked, or that live by now."""
+        return self._owed <= self._confirmed.keys() or (
+            self._fleet.present().keys() <= self._confirmed.keys()
+        )
+
     def _missing(self) -> list[int]:
-        return [pid for pid in self._fleet.present() if pid not in self._confirmed]
+        """Those that live and have not forgotten."""
+        present = self._fleet.present()
+        return [pid for pid in present if pid in self._owed and pid not in self._confirmed]
 
     # --- every worker ---------------------------------------------------------------------------
 
@@ -112,25 +126,38 @@ class Purging:
 
     # --- the disk -------------------------------------------------------------------------------
 
-    async def _sweep(self) -> None:
-        """Has each directory gone through by one worker that uses it."""
+    async def _sweep(self) -> bool:
+        """Has each directory gone through by one worker that uses it. False if for one of them
+        nobody is left who forgot, and others might use it."""
         kept = [one for one in self._confirmed.values() if one.value is not None]
-        directories = {one.value["directory"] for one in kept} - {""}
-        if not directories:
+        directories = {one.value["directory"] for one in kept} - {""} - self._swept
+        if not directories and not self._swept:
             self._purged.objects = sum(one.value["objects"] for one in kept)
         for directory in sorted(directories):
             users = [one.pid for one in kept if one.value["directory"] == directory]
-            await self._sweep_one(directory, users)
+            if await self._sweep_one(directory, users):
+                self._swept.add(directory)
+            elif not self._purged.faults and not self._is_unused():
+                if monotonic() - self._begun > SETTLE:
+                    self._purged.faults[directory] = "no worker is left that could go through it"
+                return False
+        return True
 
-    async def _sweep_one(self, directory: str, users: list[int]) -> None:
+    def _is_unused(self) -> bool:
+        """Whether all that live have told what they use, of a directory that none of them does."""
+        present = self._fleet.present().keys()
+        return bool(present) and present <= self._confirmed.keys()
+
+    async def _sweep_one(self, directory: str, users: list[int]) -> bool:
         present, error = self._fleet.present(), ""
-        if not present:
-            error = "no worker is left that could go through it"
         # Those that don't leave, before those that do.
         for pid in sorted(users, key=lambda pid: present.get(pid) != "ready"):
             left = self._begun + WHOLE - monotonic()
-            if pid not in present or left <= 0:
+            if pid not in self._fleet.present():
                 continue
+            if left <= 0:
+                error = "there was no time left"
+                break
             replies = await self._fleet.ask(
                 "cache-sweep", self._arguments, left, str(pid), take=self._tell
             )
@@ -138,9 +165,9 @@ class Purging:
                 if not reply.error:
                     self._purged.objects += reply.value["objects"]
                     self._purged.slices += reply.value["slices"]
-                    return
+                    return True
                 error = reply.error
-        # Without an error nobody uses it any more, or those that do are asked in the next round.
-        if error:
+        if error and any(pid in self._fleet.present() for pid in users):
             self._purged.late = self._begun + WHOLE - monotonic() <= 0
             self._purged.faults[directory] = error
+        return False

@@ -73,6 +73,11 @@ class Fleet(Protocol):
         """
         ...
 
+    def ordered(self, what: str, arguments: Arguments) -> AbstractContextManager[None]:
+        """Has each worker that is started while the block runs do this before it serves. Who asks
+        those that are `present` within the block has missed none."""
+        ...
+
     def listen(
         self, what: str, arguments: Arguments, take: Callable[[Any], None]
     ) -> AbstractContextManager[None]:

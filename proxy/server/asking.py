@@ -20,6 +20,9 @@ from proxy.server.control import Channel, Message
 
 logger = logging.getLogger(__name__)
 
+# What a worker does before it serves: {"what": an operation, "with": its arguments}.
+Order = Mapping[str, Any]
+
 # Answers a worker may owe. The operator's door asks a few at a time; more is a worker that hangs.
 MOST_OWED = 64
 # Seconds for a message to be taken by the kernel; its buffer is full only if nobody reads.

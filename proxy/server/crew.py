@@ -9,11 +9,13 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from proxy.errors import StartError
+from proxy.server.asking import Order
 from proxy.server.processes import WorkerProcess
 from proxy.server.serving import Drained, Limits
 from proxy.server.sockets import Listeners
@@ -103,10 +105,20 @@ def next_delay(last: float, lived: float) -> float:
 
 
 class Crew:
-    """The workers of `plan` on `listeners`. `start`, then `retire` once, or `kill`."""
+    """The workers of `plan` on `listeners`. `start`, then `retire` once, or `kill`.
 
-    def __init__(self, plan: ServingPlan, listeners: Listeners, command: Sequence[str]) -> None:
+    `orders` gives what a worker that starts now has to do before it serves.
+    """
+
+    def __init__(
+        self,
+        plan: ServingPlan,
+        listeners: Listeners,
+        command: Sequence[str],
+        orders: Callable[[], list[Order]] = list,
+    ) -> None:
         self.plan = plan
+        self._orders = orders
         self._listeners = listeners
         self._command = command
         self._workers: dict[int, WorkerProcess] = {}
@@ -143,10 +155,16 @@ class Crew:
         secure = self._share("tls", self.plan.tls_bind, index)
         message = self._message(clear, secure)
         sockets = [*clear, *secure]
-        worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets)
+        meet = partial(self._meet, index)
+        worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets, meet)
+        await worker.wait_ready(_START_TIMEOUT)
+
+    def _meet(self, index: int, worker: WorkerProcess) -> dict[str, Any]:
+        """A worker is there. From now on it is asked as the others are; what they were asked just
+        before, it is told as an order."""
         worker.name = f"worker-{index}"
         self._workers[index] = worker
-        await worker.wait_ready(_START_TIMEOUT)
+        return {"orders": self._orders()}
 
     def _share(self, use: str, addresses: Sequence[str], index: int) -> list[socket.socket]:
         count, names = self.plan.workers, [name_of(use, one) for one in addresses]

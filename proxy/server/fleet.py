@@ -19,7 +19,7 @@ from proxy.observability.fleet import Arguments, Reply
 from proxy.observability.meters import Meters, Values
 from proxy.observability.metrics import Metric
 from proxy.observability.totals import Ledger, of_process
-from proxy.server.asking import Unanswered
+from proxy.server.asking import Order, Unanswered
 from proxy.server.processes import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class WorkerFleet:
         self._meters = meters
         self._ledger = Ledger()
         self._listeners = Listeners()
+        self._orders: list[Order] = []
         self._spoke: dict[WorkerProcess, float] = {}
         self._origins: dict[WorkerProcess, dict[str, bool]] = {}
         self._fetching: asyncio.Task[int] | None = None
@@ -205,6 +206,20 @@ class WorkerFleet:
 
     def _alive(self) -> list[WorkerProcess]:
         return [one for one in (*self._workers(), *self._coming()) if one.state != "gone"]
+
+    def orders(self) -> list[Order]:
+        """What a worker that starts now has to do before it serves."""
+        return list(self._orders)
+
+    @contextmanager
+    def ordered(self, what: str, arguments: Arguments) -> Iterator[None]:
+        """See `Fleet`."""
+        order = {"what": what, "with": arguments}
+        self._orders.append(order)
+        try:
+            yield
+        finally:
+            self._orders.remove(order)
 
     def present(self) -> Mapping[int, str]:
         """See `Fleet`."""

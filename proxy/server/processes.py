@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from proxy.errors import StartError
@@ -56,8 +56,12 @@ class WorkerProcess:
         plan: Mapping[str, Any],
         payload: bytes,
         sockets: Collection[socket.socket],
+        meet: Callable[[WorkerProcess], Mapping[str, Any]] = lambda _: {},
     ) -> WorkerProcess:
         """Starts `command` with the descriptor of its channel as one more argument.
+
+        `meet` is called once it is there, and gives what it is told beside the plan: nothing else
+        happens between its call and the telling.
 
         Raises `StartError` when the operating system refuses.
         """
@@ -77,7 +81,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         worker = cls(process, await Channel.over(ours))
-        await worker._tell({"is": "plan", **plan}, payload)
+        await worker._tell({"is": "plan", **plan, **meet(worker)}, payload)
         return worker
 
     async def _tell(self, message: Mapping[str, Any], payload: bytes = b"") -> None:

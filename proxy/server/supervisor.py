@@ -181,7 +181,7 @@ class Supervisor:
         if plan.tls is not None:
             make_context(plan.tls)
         listeners = self._listeners.succeed(plan.addresses, plan.workers)
-        crew = Crew(plan, listeners, self._command)
+        crew = Crew(plan, listeners, self._command, self._fleet.orders)
         self._coming.add(crew)
         try:
             await crew.start()

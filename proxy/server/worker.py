@@ -12,7 +12,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import uvloop
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
 from proxy.observability.fleet import Operation
-from proxy.server.asking import Answering
+from proxy.server.asking import Answering, Order
 from proxy.server.control import Channel, Message
 from proxy.server.descriptors import raise_limit
 from proxy.server.hot import HotPath
@@ -103,6 +103,7 @@ class _Worker:
         try:
             made = self._build(payload)
             await made.start()
+            await _obey(made, plan.get("orders", ()))
             serving = await self._open(made, plan)
         except (StartError, ConfigurationError) as error:
             await channel.send({"is": "failed", "why": str(error)})
@@ -150,6 +151,14 @@ class _Worker:
                 self._grace = message["grace"]
                 self._leave.set()
         self._leave.set()
+
+
+async def _obey(made: WorkerApp, orders: Sequence[Order]) -> None:
+    """Does what the other workers were asked while this one was started."""
+    for order in orders:
+        operation = made.operations.get(order["what"])
+        if operation is not None:
+            await operation(order["with"], _no_stream)
 
 
 async def _last_metrics(made: WorkerApp) -> Any:  # noqa: ANN401  # JSON, for the supervisor

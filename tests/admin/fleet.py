@@ -63,6 +63,11 @@ class StubFleet:
         return [Reply(101, "worker-0", self._answers[what](arguments))]
 
     @contextmanager
+    def ordered(self, what: str, arguments: Arguments) -> Iterator[None]:
+        del what, arguments
+        yield
+
+    @contextmanager
     def listen(
         self, what: str, arguments: Arguments, take: Callable[[Any], None]
     ) -> Iterator[None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +25,17 @@ class Workers(StubFleet):
         self.did: list[tuple[str, int]] = []
         self.when: dict[tuple[str, int], Callable[[], str]] = {}
         """By question and worker: what happens, and the error it answers with or ""."""
+        self._order: tuple[str, Arguments] | None = None
+        self.ordered_at: dict[int, tuple[str, Arguments] | None] = {}
+        """The order that stood when a worker came."""
+
+    @contextmanager
+    def ordered(self, what: str, arguments: Arguments) -> Iterator[None]:
+        self.did.append(("order", 0))
+        self._order = (what, arguments)
+        yield
+        self._order = None
+        self.did.append(("order ends", 0))
 
     def present(self) -> Mapping[int, str]:
         return {pid: state for pid, (state, _) in self.workers.items()}
@@ -42,7 +54,9 @@ class Workers(StubFleet):
         if pid not in self.workers or (self.workers[pid][0] == "starting" and not starting):
             return []
         self.did.append((what, pid))
-        directory = self.workers[pid][1]
+        state, directory = self.workers[pid]
+        if state == "starting":  # it answers once it serves
+            self.workers[pid] = ("ready", directory)
         error = self.when.get((what, pid), lambda: "")()
         if error:
             return [Reply(pid, f"worker-{pid}", error=error)]
@@ -63,6 +77,7 @@ class Workers(StubFleet):
     def comes(self, pid: int, directory: str = "/d") -> Callable[[], str]:
         def come() -> str:
             self.workers[pid] = ("starting", directory)
+            self.ordered_at[pid] = self._order
             return ""
 
         return come
@@ -83,17 +98,19 @@ async def test_all_forget_before_one_sweeps() -> None:
     fleet = Workers({1: ("ready", "/d"), 2: ("draining", "/d"), 3: ("starting", "/d")})
     told: list[Any] = []
     purged = await Purging(fleet, PURGE, told.append).run()
-    assert fleet.did == [*(("cache-purge", pid) for pid in (1, 2, 3)), ("cache-sweep", 1)]
+    asked = [("cache-purge", 1), ("cache-purge", 2), ("cache-purge", 3)]
+    assert fleet.did[1:-1] == [*asked, ("cache-sweep", 1)]
     assert purged == Purged([1, 2, 3], 2, 3, {}, late=False, keeps=True)
     assert told == [{"done": 1}]
 
 
-async def test_one_that_comes_during_the_sweep_has_all_done_again() -> None:
+async def test_one_that_comes_meanwhile_has_its_order() -> None:
+    """It forgets before it serves, and is not asked."""
     fleet = Workers({1: ("ready", "/d")})
-    fleet.when[("cache-sweep", 1)] = lambda: fleet.comes(9)() if 9 not in fleet.workers else ""
+    fleet.when[("cache-sweep", 1)] = fleet.comes(9)
     purged = await run(fleet)
-    sweep = ("cache-sweep", 1)
-    assert fleet.did == [("cache-purge", 1), sweep, ("cache-purge", 9), sweep]
+    assert fleet.did == [("order", 0), ("cache-purge", 1), ("cache-sweep", 1), ("order ends", 0)]
+    assert fleet.ordered_at == {9: ("cache-purge", PURGE)}
     assert not purged.faults
 
 
@@ -117,7 +134,7 @@ async def test_one_that_hangs_is_named_and_the_rest_is_done() -> None:
     purged = await run(fleet)
     assert purged.faults == {"worker-1 (1)": "no answer in 30 s"}
     assert purged.late
-    assert fleet.did[-1] == ("cache-sweep", 2)
+    assert fleet.did[-2] == ("cache-sweep", 2)
 
 
 async def test_a_disk_that_hangs_makes_it_no_success() -> None:
@@ -137,7 +154,7 @@ async def test_another_goes_on_with_the_sweep() -> None:
     fleet.when[("cache-sweep", 1)] = fleet.gone(1)
     purged = await run(fleet)
     assert (purged.faults, purged.objects) == ({}, 2)
-    assert fleet.did[-1] == ("cache-sweep", 2)
+    assert fleet.did[-2] == ("cache-sweep", 2)
 
 
 async def test_a_sweep_that_fails_everywhere_is_told() -> None:
@@ -181,7 +198,7 @@ async def test_without_workers_nothing_is_sure() -> None:
     assert (await run(Workers({}))).faults == {"workers": "there is none"}
 
 
-async def test_workers_that_come_and_go_for_ever_end_it() -> None:
+async def test_workers_that_come_and_go_for_ever_do_not_make_it_endless() -> None:
     fleet = Workers({1: ("ready", "/d")})
     numbers = iter(range(100, 1_000_000))
 
@@ -191,5 +208,54 @@ async def test_workers_that_come_and_go_for_ever_end_it() -> None:
         return fleet.comes(next(numbers))()
 
     fleet.when[("cache-sweep", 1)] = crash_loop
+    assert not (await run(fleet)).faults
+
+
+async def test_if_the_sweeper_goes_the_one_in_its_place_sweeps() -> None:
+    fleet = Workers({1: ("ready", "/d")})
+
+    def replaced() -> str:
+        fleet.comes(9)()
+        return fleet.gone(1)()
+
+    fleet.when[("cache-sweep", 1)] = replaced
     purged = await run(fleet)
-    assert purged.faults == {"workers": "new ones come all the time"}
+    assert not purged.faults
+    assert fleet.did[-3:-1] == [("cache-purge", 9), ("cache-sweep", 9)]
+
+
+async def test_a_directory_is_not_forgotten_with_the_worker_that_used_it() -> None:
+    """All that use one end before they answer; the one that takes their place does use it."""
+    fleet = Workers({1: ("draining", "/old"), 2: ("ready", "/new")})
+
+    def replaced() -> str:
+        fleet.comes(9, "/new")()
+        return fleet.gone(2)()
+
+    fleet.when[("cache-purge", 2)] = replaced
+    purged = await run(fleet)
+    assert not purged.faults
+    assert sorted(pid for what, pid in fleet.did if what == "cache-sweep") == [1, 9]
+
+
+async def test_workers_that_end_before_they_can_be_asked() -> None:
+    fleet = Workers({1: ("ready", "/d"), 2: ("ready", "/d")})
+    numbers = iter(range(100, 1_000_000))
+
+    def dies(pid: int) -> Callable[[], str]:
+        def die() -> str:
+            new = next(numbers)
+            fleet.comes(new)()
+            fleet.when[("cache-purge", new)] = dies(new)
+            return fleet.gone(pid)()
+
+        return die
+
+    fleet.when[("cache-purge", 2)] = dies(2)
+    purged = await run(fleet)
+    assert purged.faults
+    assert set(purged.faults.values()) <= {
+        "they end before they can be asked",
+        "it is gone",
+        "it was not asked in time",
+    }

@@ -121,3 +121,39 @@ async def test_a_purge_waits_for_a_worker_that_replaces_another(tmp_path: Path) 
         found = await purged(toy)
         assert second in found
         assert len(found - {first, second}) == 1
+
+
+async def test_a_worker_that_starts_during_a_purge_forgets_before_it_serves(
+    tmp_path: Path,
+) -> None:
+    plan = {"greeting": "sweeping", "admin_bind": "127.0.0.1:0", "graceful_timeout": 1}
+    async with rig.running(tmp_path, workers=2, **plan) as toy:
+        sweeper, killed = toy.said["workers"]
+        purging = asyncio.create_task(purged(toy))
+        async with asyncio.timeout(60):
+            while "purge" not in await seen_by(toy, sweeper):
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # until the other one has forgotten, too
+            os.kill(killed, signal.SIGKILL)
+            while killed in (pids := set(await states(toy))) or len(pids) < 2:
+                await asyncio.sleep(0.02)
+            [new] = pids - {sweeper}
+            assert await seen_by(toy, new) == ["purge"]
+            assert not purging.done()
+            await purged(toy)
+            assert await purging == {sweeper, killed}, "the new one was not asked"
+
+
+async def states(toy: rig.Toy) -> dict[int, str]:
+    return {one["pid"]: one["state"] for one in (await readiness(toy))["workers"]}
+
+
+async def seen_by(toy: rig.Toy, pid: int) -> list[str]:
+    """What a worker has seen: one of those that have the connections asks until it has it."""
+    while True:
+        request = b"GET /pid HTTP/1.1\r\nHost: a\r\n\r\nGET /seen HTTP/1.1\r\nHost: a\r\n"
+        answer = await talk.http1(toy.port, request + b"Connection: close\r\n\r\n")
+        if answer.partition(b"\r\n\r\n")[2].startswith(b"%d" % pid):
+            said: dict[str, list[str]] = json.loads(answer.rpartition(b"\r\n\r\n")[2])
+            return said["seen"]
+        await asyncio.sleep(0.01)

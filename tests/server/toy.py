@@ -54,10 +54,18 @@ class ToyApp:
 
     @property
     def operations(self) -> dict[str, Operation]:
-        return {"metrics": self._metrics, "cache-purge": self._purge}
+        purging = {"cache-purge": self._purge, "cache-sweep": self._sweep}
+        return {"metrics": self._metrics, **purging}
 
     async def _purge(self, arguments: Arguments, emit: Emit) -> dict[str, Any]:
-        return {"objects": 0, "directory": "", "settled": True}
+        self.seen.append("purge")
+        return {"objects": 0, "directory": "/toy", "settled": True}
+
+    async def _sweep(self, arguments: Arguments, emit: Emit) -> dict[str, Any]:
+        if self.greeting == b"sweeping":
+            while self.seen.count("purge") < 2:  # until there is another purge
+                await asyncio.sleep(0.02)
+        return {"objects": 0, "slices": 0}
 
     async def _metrics(self, arguments: Arguments, emit: Emit) -> Values:
         if self.greeting == b"held":
