@@ -20,7 +20,7 @@ from typing import Final, ParamSpec, TypeVar
 from proxy.cache.claims import Claim, adopted
 from proxy.cache.files import Files, Found
 from proxy.cache.format import Head, Label
-from proxy.cache.held import Held
+from proxy.cache.held import Held, TooSlow
 from proxy.cache.hits import HitTable
 from proxy.cache.stored import DamagedSlice, StoredSlice
 from proxy.cache.watching import FileWatcher
@@ -42,7 +42,7 @@ _FIRST_REST, _LONGEST_REST = 5.0, 60.0
 MOST_OPEN: Final = 256
 # Slices whose last bytes are being written and synced. With more of them the disk is slower than
 # the origin, and the memory they take is in no budget: new ones are not written.
-MOST_WRITTEN: Final = 32
+MOST_WRITTEN: Final = 16
 # Why a directory rests.
 FULL: Final = "full"
 FAILING: Final = "failing"
@@ -77,7 +77,7 @@ class Disk:
         self._watcher = watcher
         self._threads = Threads(PATIENCE)
         self._open: OrderedDict[str, StoredSlice] = OrderedDict()
-        self._dropping: set[asyncio.Task[None]] = set()
+        self._dropping: dict[str, asyncio.Task[None]] = {}
         self._writing = 0
         self._rests_until = 0.0
         self._rest = _FIRST_REST
@@ -185,6 +185,8 @@ class Disk:
         """
         if self.resting == FAILING:
             return None
+        if name in self._dropping:  # what is damaged is not to be found again
+            await asyncio.wait([self._dropping[name]])
         for _ in range(2):
             try:
                 look: Look = self.files.look if self._may_write() else self.files.open_slice
@@ -237,6 +239,9 @@ class Disk:
             rest = await held.settle()
             work = self.files.finish_slice
             await self.writes.run(self._threads, work, held.claim, name, rest, label, table)
+        except TooSlow:
+            await held.abandon()
+            return False
         except (OSError, OriginFault) as error:
             self.rest(error)
             await held.abandon()
@@ -260,7 +265,7 @@ class Disk:
 
     def close(self) -> None:
         """Closes all that is open. Work in threads that hangs is not waited for."""
-        for task in self._dropping:
+        for task in self._dropping.values():
             task.cancel()
         while self._open:
             self._open.popitem()[1].close()
@@ -291,8 +296,8 @@ class Disk:
         self.drop(name)
         self._note_damage(path)
         task = asyncio.get_running_loop().create_task(self.run(self.files.drop, path))
-        self._dropping.add(task)
-        task.add_done_callback(self._dropping.discard)
+        self._dropping[name] = task
+        task.add_done_callback(lambda _: self._dropping.pop(name, None))
 
     def _fail(self, name: str, fault: OriginFault) -> None:
         """A reader waited for the disk in vain: the next one does without."""

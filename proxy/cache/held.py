@@ -19,12 +19,17 @@ from proxy.origins.threads import Threads
 
 # As much is written at a time: a hop to a thread takes 70 µs, and so does copying 512 KiB.
 PIECE: Final = 512 * 1024
-# A disk that is this far behind is given up for this slice.
-MOST_UNWRITTEN: Final = 8 * PIECE
+# A disk that is this far behind is given up for this slice, and for no other. The bytes are those
+# that the slice has in memory anyway, so that one of the usual width is never given up.
+MOST_UNWRITTEN: Final = 32 * PIECE
 _READ: Final = 256 * 1024
 # Seconds a file may stay as it is before who follows it does without it: longer than an origin
 # may stall and be asked again.
 SILENCE: Final = 60.0
+
+
+class TooSlow(OriginFault):
+    """The disk did not keep up with one slice. It is not at fault."""
 
 
 class Held:
@@ -59,7 +64,7 @@ class Held:
         self._pieces.append(piece)
         self._waiting += len(piece)
         if self._waiting >= MOST_UNWRITTEN:
-            self._break(OriginFault("the cache's disk is too slow"))
+            self._break(TooSlow("the cache's disk is too slow for this slice"))
         elif self._waiting >= PIECE and self._writing is None:
             self._begin()
 

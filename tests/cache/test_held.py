@@ -130,7 +130,7 @@ async def test_little_is_not_written_before_it_is_settled(place: Place) -> None:
 async def test_a_disk_that_is_too_far_behind_is_given_up(place: Place) -> None:
     held = place.claim()
     with hanging(place.threads):
-        for _ in range(8):
+        for _ in range(MOST_UNWRITTEN // PIECE):
             held.feed(bytes(PIECE))
             await asyncio.sleep(0)
             assert held.broken is None
