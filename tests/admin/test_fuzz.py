@@ -27,6 +27,8 @@ WITH_PARAMETERS = [
     for one in DESCRIPTION["paths"][path].values()
     if one["parameters"] or "requestBody" in one
 ]
+# Those with a parameter that may be nearly any text.
+WITH_FREE_TEXT = ("/cache/objects",)
 
 
 @pytest.fixture(scope="module")
@@ -86,4 +88,6 @@ def test_what_is_allowed_is_answered_as_described(path: str, operations: dict[st
 def test_what_is_not_allowed_is_refused_as_described(path: str, operations: dict[str, Any]) -> None:
     statuses = ask_at_random(operations[path], GenerationMode.NEGATIVE)
     assert 400 in statuses
-    assert statuses <= {400, 404}, "text that reads as a number is one, in a query"
+    # In a query all is text: what is no text for the description may be some for who reads it.
+    fits = {200} if path in WITH_FREE_TEXT else set()
+    assert statuses <= {400, 404} | fits, "text that reads as a number is one, in a query"
