@@ -45,7 +45,8 @@ class Target:
 def started(
     data: Path, groups: frozenset[str], share: Share, workers: int, settings: Sequence[str] = ()
 ) -> Iterator[Target]:
-    """SeaweedFS with these groups of the data, and Headgate before it and before the directory.
+    """SeaweedFS with these groups of the data, and Headgate with a cache before it and before the
+    directory.
 
     `settings` are more for Headgate, as its `--set` takes them.
     """
@@ -58,6 +59,7 @@ def started(
         make_certificate(keys)
         with started_on(share.server):
             text = configuration(store, data / "objects", keys, workers)
+            text += f'[cache]\ndirectory = "{keys}/cache"\n'
             more = [word for one in settings for word in ("--set", one)]
             program = stack.enter_context(Headgate(text, arguments=more))
         yield Target(
