@@ -69,9 +69,11 @@ def test_what_dead_writers_left_is_removed(tmp_path: Path, failed: list[OSError]
     os.mkfifo(tmp_path / "pipe")
     with Writer(tmp_path / "alive") as alive, Writer(tmp_path / "dead") as dead:
         dead.kill()
+        opened = len(os.listdir("/dev/fd"))
         later = time.time() + 60
         assert not any(sweep(tmp_path, 100, later, failed.append))
         assert sum(sweep(tmp_path, 30, later, failed.append)) == 1
+        assert len(os.listdir("/dev/fd")) == opened
         assert sorted(os.listdir(tmp_path)) == ["alive", "directory", "link", "pipe"]
         alive.kill()
         assert sum(sweep(tmp_path, 30, later, failed.append)) == 1

@@ -148,6 +148,7 @@ def test_a_head_goes_with_its_last_slice(kept: Kept) -> None:
     assert head_path(kept.root, 0).exists()
     assert not head_path(kept.root, 1).exists()
     assert upkeep.counting.holdings.files <= 198
+    assert kept.removed.evicted <= 75  # every second one took its head along
     assert len(list(kept.root.glob("??/*"))) == upkeep.counting.holdings.files
 
 
