@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--join", type=float, default=5.0, help="seconds within which they come")
     parser.add_argument("--slow", type=int, default=10_000, help="bytes per second, 0 for none")
-    parser.add_argument("--limit", type=float, default=1200.0, help="seconds")
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds")
     parser.add_argument(
         "--delay", type=float, default=0.0, help="seconds to the store's first byte"
     )

@@ -60,7 +60,7 @@ class Faults:
         self._call("/plan", path=self.path_of(key), acts=listed, rest=rest_or_none)
 
     def take(self, key: str) -> dict[str, Any]:
-        """What was counted for `key` (as `Counts` in tests.faults.origin); forgets it, and the
+        """What was counted for `key` (as `tests.faults.counts.Counts`); forgets it, and the
         plan."""
         return self._call("/take", path=self.path_of(key))
 
