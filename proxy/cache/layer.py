@@ -179,7 +179,8 @@ class Cached:
             if not alone:
                 del self._asking[question]
                 waiting.set_result(fault)
-        opened.standing.waited = monotonic() - begun
+        if opened.standing.how != "hit":  # else another process had asked meanwhile
+            opened.standing.waited = monotonic() - begun
         return opened
 
     async def _settle(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
