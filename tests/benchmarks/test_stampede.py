@@ -35,8 +35,8 @@ def test_verdicts() -> None:
 def test_without_a_cache_the_store_is_asked_once_for_each_client(seaweedfs: SeaweedFS) -> None:
     size = 4 * MIB
     with Faults(seaweedfs) as faults:
-        put(seaweedfs, "stampede", size)
-        plan = Stampede("stampede", size, clients=10, cache=None, join=0.2, limit=60.0)
+        put(seaweedfs, "a-stampede", size)
+        plan = Stampede("a-stampede", size, clients=10, cache=None, join=0.2, limit=60.0)
         outcome = stampede(faults, machine.share(), plan)
     assert outcome.is_right, report(outcome)
     assert outcome.gets == 11
