@@ -20,6 +20,11 @@ run *ARGS: _runtime
 serve *ARGS: _runtime
     @exec .venv/bin/headgate serve "$@"
 
+# Install what is optional too: HTTP/3, traces for OpenTelemetry
+[group('use')]
+extras: _runtime
+    @deploy/tools/prepare extras
+
 # Make a certificate for localhost in .local/, to try TLS and HTTP/2 with
 [group('use')]
 cert: _develop

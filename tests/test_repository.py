@@ -29,6 +29,9 @@ def named(group: list[str]) -> set[str]:
 
 
 RUNTIME = named(PROJECT["project"]["dependencies"])
+OPTIONAL = named(
+    [one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra]
+)
 GROUPS = {name: named(group) for name, group in PROJECT["dependency-groups"].items()}
 
 
@@ -50,7 +53,8 @@ def test_every_pin_has_a_hash(lock: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper"), [("runtime", "develop"), ("develop", "maintain"), ("just", "maintain")]
+    ("lower", "upper"),
+    [("runtime", "extras"), ("extras", "develop"), ("develop", "maintain"), ("just", "maintain")],
 )
 def test_locks_of_one_environment_agree(lower: str, upper: str) -> None:
     below, above = (
@@ -58,13 +62,17 @@ def test_locks_of_one_environment_agree(lower: str, upper: str) -> None:
     )
     both = below.keys() & above.keys()
     assert {name: below[name] for name in both} == {name: above[name] for name in both}
-    if lower == "runtime":
+    if upper in {"extras", "develop"}:
         assert below.keys() <= above.keys()
 
 
 @pytest.mark.parametrize(
     ("lock", "names"),
-    [("runtime", RUNTIME), *((name, group) for name, group in GROUPS.items())],
+    [
+        ("runtime", RUNTIME),
+        ("extras", OPTIONAL),
+        *((name, group) for name, group in GROUPS.items()),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_lock_has_what_the_project_asks_for(lock: str, names: set[str]) -> None:
@@ -74,7 +82,9 @@ def test_a_lock_has_what_the_project_asks_for(lock: str, names: set[str]) -> Non
 def test_each_dependency_has_a_row_and_each_row_a_dependency() -> None:
     text = (ROOT / "docs/dependencies.md").read_text()
     rows = re.findall(r"^\| ([\w-]+) \|", text, flags=re.MULTILINE)
-    assert sorted(set(rows) - {"package", "---"}) == sorted(RUNTIME.union(*GROUPS.values()))
+    assert sorted(set(rows) - {"package", "---"}) == sorted(
+        RUNTIME.union(OPTIONAL, *GROUPS.values())
+    )
     assert f"{len(audit.pins((ROOT / 'deploy/lock/runtime.txt').read_text()))} wheels" in text
 
 
@@ -86,7 +96,7 @@ def test_the_package_imports_only_what_it_declares() -> None:
         if name.split(".")[0] not in {*sys.stdlib_module_names, "proxy"}
     }
     # The S3 client's own client is not ours to choose: aiobotocore pins it.
-    declared = RUNTIME | {"botocore"}
+    declared = RUNTIME | OPTIONAL | {"botocore"}
     assert {audit.normal(name) for name in foreign} <= declared
 
 

@@ -36,11 +36,13 @@ def main(arguments: list[str]) -> int:
     for name in ("build", "check"):
         command = commands.add_parser(name)
         command.add_argument("--base", help="image of Python to build on, best with its digest")
+        command.add_argument("--extras", action="store_true", help="HTTP/3 and OpenTelemetry too")
         command.add_argument("--tag", default=f"localhost/headgate:{__version__}", help="its name")
     parsed = parser.parse_args(arguments)
+    chosen = ("--build-arg", "LOCK=extras") if parsed.extras else ()
     if parsed.command == "build":
-        return build(parsed.base, parsed.tag)
-    return build(parsed.base or _local_base(), parsed.tag) or _check(parsed.tag)
+        return build(parsed.base, parsed.tag, *chosen)
+    return build(parsed.base or _local_base(), parsed.tag, *chosen) or _check(parsed.tag)
 
 
 def engine() -> str:

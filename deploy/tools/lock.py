@@ -21,7 +21,7 @@ LOCKS = Path("deploy/lock")
 _COOLDOWN = "7 days"
 # What people work on; a lock with no wheel for one of these is no use to them.
 _DEVELOPED_ON = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin")
-# cryptography, which only the tests need, is no longer made for Macs with Intel's processors.
+# cryptography, which only HTTP/3 and the tests need, is no longer made for Macs with Intel's processors.
 _RUN_ON = (*_DEVELOPED_ON, "x86_64-apple-darwin")
 # Alpine, the base of the container image.
 _IN_IMAGES = ("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
@@ -29,20 +29,23 @@ _PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def main(extra: list[str]) -> int:
-    """Writes the four locks, each with what it takes in; 1 if one can't be made or installed."""
-    names = ("just", "runtime", "develop", "maintain")
-    just, runtime, develop, maintain = (LOCKS / f"{name}.txt" for name in names)
+    """Writes the five locks, each with what it takes in; 1 if one can't be made or installed."""
+    names = ("just", "runtime", "extras", "develop", "maintain")
+    just, runtime, extras, develop, maintain = (LOCKS / f"{name}.txt" for name in names)
+    whole = ["pyproject.toml", "--all-extras"]
     # All are installed into one environment, so each agrees with the one before.
     for lock, sources in (
         (just, ["--group", "just"]),
         (runtime, ["pyproject.toml"]),
-        (develop, ["pyproject.toml", "--group", "develop", "--constraints", str(runtime)]),
+        (extras, [*whole, "--constraints", str(runtime)]),
+        (develop, [*whole, "--group", "develop", "--constraints", str(extras)]),
         (maintain, ["--group", "maintain", "--constraints", str(develop)]),
     ):
         print(f"resolving {lock}", flush=True)
         if _compile(lock, sources, extra) != 0:
             return 1
     found = [_has_wheels(just, _RUN_ON), _has_wheels(runtime, (*_RUN_ON, *_IN_IMAGES))]
+    found += [_has_wheels(extras, (*_DEVELOPED_ON, *_IN_IMAGES))]
     found += [_has_wheels(lock, _DEVELOPED_ON) for lock in (develop, maintain)]
     return 0 if all(found) else 1
 
