@@ -32,7 +32,14 @@ MOST_OBJECTS: Final = 10_000
 MOST_KEYS: Final = 1000
 KINDS: Final = ("key", "prefix", "tag", "all", "path")
 # What all processes have together, so that it is not added up.
-_SHARED: Final = ("disk_bytes", "disk_files", "disk_limit", "disk_files_limit")
+_SHARED: Final = (
+    "shared_used",
+    "shared_limit",
+    "disk_bytes",
+    "disk_files",
+    "disk_limit",
+    "disk_files_limit",
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

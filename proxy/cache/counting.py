@@ -14,7 +14,7 @@ from time import monotonic
 
 from proxy.cache.holdings import SHARDS, Holdings, is_ours
 from proxy.cache.pacing import Pace
-from proxy.cache.scanning import Found, read_shard, size_of
+from proxy.cache.scanning import Found, Weight, read_shard, size_of, weight_on_disk
 from proxy.cache.watching import Batch, DirectoryWatch
 
 # Files taken in at a time.
@@ -27,11 +27,11 @@ _SCAN_EVERY, _BLIND_SCAN_EVERY, _BLIND_SHARE = 3600.0, 5.0, 20.0
 class Counting:
     """Keeps `holdings` like the directory `root`. `begin` first, `close` at last."""
 
-    def __init__(self, root: Path, pace: Pace) -> None:
+    def __init__(self, root: Path, pace: Pace, weight: Weight = weight_on_disk) -> None:
         self.holdings = Holdings()
         self.scanned = False
         """Whether all that was there at the beginning is counted."""
-        self._root, self._pace = root, pace
+        self._root, self._pace, self._weight = root, pace, weight
         self._shards = [root / shard for shard in SHARDS]
         self._watch: DirectoryWatch | None = None
 
@@ -80,7 +80,7 @@ class Counting:
 
     def _look(self, name: str) -> None:
         try:
-            size = size_of(self.path(name))
+            size = size_of(self.path(name), self._weight)
         except OSError as error:
             self._pace.failed(error)
             return
@@ -115,7 +115,7 @@ class Counting:
         shards = []
         for shard in self._shards:
             found: list[Found] = []
-            for some in read_shard(shard, self._pace.failed):
+            for some in read_shard(shard, self._pace.failed, self._weight):
                 found += some
                 self._pace.breathe()
             found.sort(reverse=True)

@@ -22,7 +22,7 @@ from proxy.cache.files import Files, Found
 from proxy.cache.format import Head, Label
 from proxy.cache.held import Held, TooSlow
 from proxy.cache.hits import HitTable
-from proxy.cache.stored import DamagedSlice, StoredSlice
+from proxy.cache.stored import AT_ONCE, IF_IN_MEMORY, DamagedSlice, StoredSlice
 from proxy.cache.watching import FileWatcher
 from proxy.cache.writing import Writes
 from proxy.errors import OriginFault, StartError
@@ -69,8 +69,10 @@ class Disk:
         writes: what is on its way to it.
     """
 
-    def __init__(self, files: Files, watcher: FileWatcher) -> None:
+    def __init__(self, files: Files, watcher: FileWatcher, *, in_memory: bool = False) -> None:
+        """`in_memory`: the directory is, so that no read of it waits."""
         self.files = files
+        self._at_once = AT_ONCE if in_memory else IF_IN_MEMORY
         self._hits: HitTable | None = None
         self.counts = DiskCounts()
         self.writes = Writes()
@@ -284,6 +286,7 @@ class Disk:
             self._threads,
             lambda path: self._damage(name, path),
             lambda fault: self._fail(name, fault),
+            at_once=self._at_once,
         )
         self.drop(name)
         self._open[name] = stored

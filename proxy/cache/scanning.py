@@ -29,13 +29,32 @@ to go through would hold everything for tens of milliseconds.
 """
 
 
-def read_shard(shard: Path, failed: Failed) -> Iterator[list[Found]]:
+Weight = Callable[[int], int]
+"""What a file of so many bytes counts."""
+
+# A file takes whole pages of memory, and about so much of the kernel's own.
+_PAGE, _BESIDE = 4096, 1024
+
+
+def weight_on_disk(size: int) -> int:
+    """Its bytes."""
+    return size
+
+
+def weight_in_memory(size: int) -> int:
+    """What it takes of the machine's memory."""
+    return -(-size // _PAGE) * _PAGE + _BESIDE
+
+
+def read_shard(
+    shard: Path, failed: Failed, weight: Weight = weight_on_disk
+) -> Iterator[list[Found]]:
     """The files of ours in a shard, some at a time, in no order. Raises nothing."""
     some: list[Found] = []
     try:
         with os.scandir(shard) as entries:
             for entry in entries:
-                found = _found(entry, shard.name, failed)
+                found = _found(entry, shard.name, failed, weight)
                 if found is not None:
                     some.append(found)
                 if len(some) >= _BATCH:
@@ -46,7 +65,7 @@ def read_shard(shard: Path, failed: Failed) -> Iterator[list[Found]]:
     yield some
 
 
-def _found(entry: os.DirEntry[str], shard: str, failed: Failed) -> Found | None:
+def _found(entry: os.DirEntry[str], shard: str, failed: Failed, weight: Weight) -> Found | None:
     if not entry.name.startswith(shard) or not is_ours(entry.name):
         return None
     try:
@@ -58,16 +77,31 @@ def _found(entry: os.DirEntry[str], shard: str, failed: Failed) -> Found | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return status.st_mtime_ns, entry.name, status.st_size
+    return status.st_mtime_ns, entry.name, weight(status.st_size)
 
 
-def size_of(path: str) -> int | None:
+def size_of(path: str, weight: Weight = weight_on_disk) -> int | None:
     """The size of the regular file at `path`; None if there is none. Raises `OSError`."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    return weight(status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def total_size(directory: Path, weight: Weight, failed: Failed) -> int:
+    """Of all files in a directory of few. Raises nothing."""
+    total = 0
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    total += weight(entry.stat(follow_symlinks=False).st_size)
+                except FileNotFoundError:
+                    continue
+    except OSError as error:
+        failed(error)
+    return total
 
 
 def sweep(directory: Path, older: float, now: float, failed: Failed) -> Iterator[bool]:

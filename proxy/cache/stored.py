@@ -23,7 +23,10 @@ _HOT: Final = memoryview(bytearray(READ))
 # Read without letting others have a turn: 100 µs of copying and checking.
 _TURN: Final = 1024 * 1024
 
-_NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
+# How a slice is read on the event loop: only what is in memory, where the system can tell; or, of
+# a file system in memory, which can't tell, whatever there is. None: not at all.
+IF_IN_MEMORY: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
+AT_ONCE: Final = 0
 
 
 class SliceGone(Exception):
@@ -46,6 +49,8 @@ class StoredSlice:
         threads: Threads,
         damaged: Callable[[str], None],
         failing: Callable[[OriginFault], None],
+        *,
+        at_once: int | None = IF_IN_MEMORY,
     ) -> None:
         self.path = path
         self.label = label
@@ -54,6 +59,7 @@ class StoredSlice:
         self._threads = threads
         self._damaged = damaged
         self._failing = failing
+        self._at_once = at_once
         self._readers = 0
         self._closing = False
         self.is_damaged = False
@@ -103,11 +109,11 @@ class StoredSlice:
 
     def _read_hot(self, first: int, length: int) -> memoryview | None:
         """The blocks, if they are in memory; to be copied before anything is awaited."""
-        if not _NO_WAIT:
+        if self._at_once is None:
             return None
         buffer = _HOT[:length]
         try:
-            count = os.preadv(self._descriptor.number, [buffer], first, _NO_WAIT)
+            count = os.preadv(self._descriptor.number, [buffer], first, self._at_once)
         except OSError:
             return None  # not in memory, or the file system can't tell
         return buffer if count == length else None

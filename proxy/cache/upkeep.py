@@ -15,7 +15,7 @@ from time import time
 from proxy.cache.counting import Counting
 from proxy.cache.hits import HitTable, Published
 from proxy.cache.pacing import Pace
-from proxy.cache.scanning import sweep
+from proxy.cache.scanning import sweep, total_size, weight_in_memory, weight_on_disk
 
 # Seconds after each round, so that many changes are taken in together.
 _ROUND = 0.05
@@ -40,12 +40,14 @@ _SWEEP_EVERY, _HEADS_EVERY, _DISK_EVERY, _AGE_EVERY = 20.0, 1.0, 1.0, 225.0
 class Limits:
     """What the directory may hold: `bytes` and `files` at most, of slices and heads together.
 
-    `free` is how many bytes of the file system are left to others; 0 for none.
+    `free` is how many bytes of the file system are left to others; 0 for none. `in_memory`: `bytes`
+    are of the machine's memory, of which files take whole pages, those being written too.
     """
 
     bytes: int
     files: int
     free: int
+    in_memory: bool = False
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ class Upkeep:
     def __init__(
         self, root: Path, limits: Limits, hits: HitTable, removed: Removed, pace: Pace
     ) -> None:
-        self.counting = Counting(root, pace)
+        weight = weight_in_memory if limits.in_memory else weight_on_disk
+        self.counting = Counting(root, pace, weight)
         self._holdings = self.counting.holdings
         self._root, self._limits, self._hits = root, limits, hits
         self._removed, self._pace = removed, pace
@@ -71,6 +74,7 @@ class Upkeep:
         self._free: int | None = None
         self._disk_is_full = False
         self._aged = 0
+        self._growing = 0
 
     def run(self) -> None:
         """Works until the pace ends it, by what its `wait` raises."""
@@ -87,6 +91,8 @@ class Upkeep:
     def _round(self) -> None:
         if self._pace.is_due("disk", _DISK_EVERY):
             self._look_at_disk()
+        if self._limits.in_memory:
+            self._growing = total_size(self._root / "tmp", weight_in_memory, self._pace.failed)
         self._evict()
         if self._pace.is_due("heads", _HEADS_EVERY):
             self._remove_idle_heads()
@@ -96,12 +102,17 @@ class Upkeep:
             self._aged = self._hits.age(self._aged)
         self._publish()
         self._pace.wait(_ROUND)
-        self.counting.follow(_WAIT if self._goal is None else 0.0)
+        self.counting.follow(_WAIT if self._goal is None and not self._growing else 0.0)
+
+    @property
+    def _bytes(self) -> int:
+        """What counts against the limit."""
+        return self._holdings.bytes + self._growing
 
     def _publish(self) -> None:
-        held, limits = self._holdings, self._limits
-        over = held.bytes > limits.bytes * _FULL or held.files > limits.files * _FULL
-        self._hits.publish(Published(held.bytes, held.files, over or self._disk_is_full, time()))
+        used, files, limits = self._bytes, self._holdings.files, self._limits
+        over = used > limits.bytes * _FULL or files > limits.files * _FULL
+        self._hits.publish(Published(used, files, over or self._disk_is_full, time()))
 
     # --- limits -------------------------------------------------------------------------------
 
@@ -120,7 +131,7 @@ class Upkeep:
         """Down to how many bytes and files to evict, from now until that is reached."""
         held, limits = self._holdings, self._limits
         most_bytes, most_files = float(limits.bytes), float(limits.files)
-        over = held.bytes > most_bytes or held.files > most_files
+        over = self._bytes > most_bytes or held.files > most_files
         if over:
             most_bytes, most_files = most_bytes * _BELOW, most_files * _BELOW
         lacks = self._free is not None and self._free < limits.free
@@ -145,7 +156,7 @@ class Upkeep:
         if self._goal is None:
             return True
         most_bytes, most_files = self._goal
-        return self._holdings.bytes <= most_bytes and self._holdings.files <= most_files
+        return self._bytes <= most_bytes and self._holdings.files <= most_files
 
     def _evict_one(self) -> bool:
         """False if there is nothing to evict, or it can't be done."""

@@ -464,7 +464,7 @@ async def test_a_reader_of_a_disk_that_hangs_is_sent_on(
     assert await fill(disk)
     stored = await disk.look(NAME, LABEL)
     assert isinstance(stored, StoredSlice)
-    monkeypatch.setattr("proxy.cache.stored._NO_WAIT", 0)
+    monkeypatch.setattr(stored, "_at_once", None)
     disk._threads._patience = 0.05
     with hanging(disk._threads):
         with pytest.raises(SliceGone):

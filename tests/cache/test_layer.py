@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from proxy.cache.cache import Cache, CacheOptions
+from proxy.cache.cache import Cache
 from proxy.cache.layer import Cached
 from proxy.cache.naming import object_name
 from proxy.cache.object import CachedObject
+from proxy.cache.options import CacheOptions
 from proxy.cache.passing import PassedObject
 from proxy.cache.purge import Purge
 from proxy.errors import NotFound, NotInCache, ObjectChanged, OriginBroke, OriginUnavailable

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pytest
 
 from proxy.cache import cache as cache_module
-from proxy.cache.cache import CacheOptions
 from proxy.cache.operations import Operations
+from proxy.cache.options import CacheOptions
 from proxy.cache.purge import Purge
 from proxy.errors import NotFound, ObjectChanged
 from proxy.origins.base import WHOLE, OpenObject, Origin, Page, Want

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cache.scanning import read_shard, size_of, sweep
+from proxy.cache.scanning import read_shard, size_of, sweep, total_size, weight_in_memory
 from tests.cache.writing import Writer
 
 OBJECT = "ab" + "0" * 30
@@ -35,6 +35,18 @@ def test_only_files_of_ours_are_found(tmp_path: Path, failed: list[OSError]) -> 
     assert sorted((name, size) for _, name, size in found) == [(SLICE, 5), (f"{OBJECT}.head", 0)]
     assert (8, SLICE, 5) in found
     assert failed == []
+
+
+def test_what_a_file_takes_of_the_memory(tmp_path: Path, failed: list[OSError]) -> None:
+    weights = [weight_in_memory(size) for size in (0, 1, 4096, 4097)]
+    assert weights == [1024, 4096 + 1024, 4096 + 1024, 8192 + 1024]
+    (tmp_path / SLICE).write_bytes(b"12345")
+    (tmp_path / "b").write_bytes(bytes(5000))
+    assert total_size(tmp_path, weight_in_memory, failed.append) == 4096 + 8192 + 2048
+    assert size_of(str(tmp_path / SLICE), weight_in_memory) == 5120
+    assert failed == []
+    assert total_size(tmp_path / "none", weight_in_memory, failed.append) == 0
+    assert len(failed) == 1
 
 
 def test_many_come_some_at_a_time(tmp_path: Path, failed: list[OSError]) -> None:

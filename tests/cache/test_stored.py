@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.cache import stored as module
 from proxy.cache.checking import BLOCK
 from proxy.cache.claims import adopted
-from proxy.cache.stored import READ, DamagedSlice, SliceGone, StoredSlice, open_stored
+from proxy.cache.stored import (
+    AT_ONCE,
+    IF_IN_MEMORY,
+    READ,
+    DamagedSlice,
+    SliceGone,
+    StoredSlice,
+    open_stored,
+)
 from proxy.errors import OriginFault
 from proxy.origins.threads import Threads
 from tests.cache.directory import eventually
@@ -44,7 +51,7 @@ def path(tmp_path: Path) -> Path:
 class Opened:
     """An open slice, and what it told of itself."""
 
-    def __init__(self, path: Path, threads: Threads) -> None:
+    def __init__(self, path: Path, threads: Threads, at_once: int | None) -> None:
         found = open_stored(str(path))
         assert found is not None
         self.number, label, table = found
@@ -58,6 +65,7 @@ class Opened:
             threads,
             self.damaged.append,
             self.failing.append,
+            at_once=at_once,
         )
 
     def make_cold(self) -> None:
@@ -71,9 +79,11 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(path: Path, patience: float = 60.0) -> AsyncIterator[Opened]:
+async def opened(
+    path: Path, patience: float = 60.0, at_once: int | None = IF_IN_MEMORY
+) -> AsyncIterator[Opened]:
     threads = Threads(patience)
-    made = Opened(path, threads)
+    made = Opened(path, threads, at_once)
     try:
         yield made
     finally:
@@ -117,13 +127,11 @@ SPANS = [
 
 
 @pytest.mark.parametrize(("start", "stop"), SPANS)
-@pytest.mark.parametrize("how", ["hot", "cold", "by threads"])
-async def test_spans(
-    path: Path, start: int, stop: int, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if how == "by threads":  # as on systems that can't tell what is in memory
-        monkeypatch.setattr(module, "_NO_WAIT", 0)
-    async with opened(path) as one:
+@pytest.mark.parametrize("how", ["hot", "cold", "by threads", "at once"])
+async def test_spans(path: Path, start: int, stop: int, how: str) -> None:
+    # By threads on systems that can't tell what is in memory, at once where all is.
+    at_once = {"by threads": None, "at once": AT_ONCE}.get(how, IF_IN_MEMORY)
+    async with opened(path, at_once=at_once) as one:
         if how == "cold":
             one.make_cold()
         assert await read(one.slice, start, stop) == BODY[start:stop]
@@ -293,11 +301,15 @@ async def test_what_is_open_is_read_whatever_becomes_of_the_name(path: Path, act
 # --- a disk that does not answer ----------------------------------------------------------------
 
 
-async def test_a_disk_that_hangs_is_told_and_is_no_damage(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_NO_WAIT", 0)
-    async with opened(path, patience=0.05) as one:
+async def test_what_is_in_memory_is_read_without_a_thread(path: Path) -> None:
+    async with opened(path, at_once=AT_ONCE) as one:
+        one.make_cold()
+        with hanging(one.slice._threads):
+            assert await read(one.slice, 0, LENGTH) == BODY
+
+
+async def test_a_disk_that_hangs_is_told_and_is_no_damage(path: Path) -> None:
+    async with opened(path, patience=0.05, at_once=None) as one:
         with hanging(one.slice._threads):
             assert await read_what_there_is(one.slice, 0, LENGTH) == b""
         assert len(one.failing) == 1
@@ -345,20 +357,17 @@ async def test_a_reader_that_leaves_closes_what_waits_to_be_closed(path: Path) -
         assert one.is_closed
 
 
-@pytest.mark.parametrize("no_wait", [module._NO_WAIT, 0])
-async def test_a_reader_can_be_cancelled_anywhere(
-    path: Path, monkeypatch: pytest.MonkeyPatch, no_wait: int
-) -> None:
-    monkeypatch.setattr(module, "_NO_WAIT", no_wait)
+@pytest.mark.parametrize("at_once", [IF_IN_MEMORY, None])
+async def test_a_reader_can_be_cancelled_anywhere(path: Path, at_once: int | None) -> None:
     every: list[Opened] = []
 
     async def use() -> None:
-        async with opened(path) as one:
+        async with opened(path, at_once=at_once) as one:
             every.append(one)
             one.make_cold()
             assert await read(one.slice, 0, LENGTH) == BODY
 
-    assert await cancel_everywhere(use) >= (0 if no_wait else 3)
+    assert await cancel_everywhere(use) >= (0 if at_once else 3)
     for one in every:
         assert (one.damaged, one.failing) == ([], [])
     eventually(lambda: not any(one.slice._descriptor._users for one in every))

@@ -32,6 +32,7 @@ class Kept:
         self.removed = Removed()
         self.pace = Pace(self._wait)
         self.limits = Limits(MANY, MANY, 0)
+        self.in_memory = False
         self._rounds = 0
 
     def _wait(self, seconds: float) -> None:
@@ -42,7 +43,8 @@ class Kept:
     def run(self, rounds: int = 3, **limits: int) -> Upkeep:
         """As a process that has just become the janitor does."""
         given = {"bytes": MANY, "files": MANY, "free": 0, **limits}
-        upkeep = Upkeep(self.root, Limits(**given), self.hits, self.removed, self.pace)
+        told = Limits(given["bytes"], given["files"], given["free"], self.in_memory)
+        upkeep = Upkeep(self.root, told, self.hits, self.removed, self.pace)
         self._rounds = rounds - 1
         with pytest.raises(Ended):
             upkeep.run()
@@ -121,6 +123,19 @@ def test_what_comes_in_later_is_kept_within_the_limit(kept: Kept) -> None:
     kept.run(14, bytes=10_000)
     assert 90 <= len(slices(kept.root)) <= 100
     assert kept.removed.evicted == 500 - len(slices(kept.root))
+
+
+def test_in_memory_files_count_by_pages_and_those_being_written_too(kept: Kept) -> None:
+    paths = [put(slice_path(kept.root, number), 100, 50 - number) for number in range(10)]
+    kept.in_memory = True
+    kept.run(bytes=10 * 5120)
+    assert slices(kept.root) == set(paths)
+    (kept.root / "tmp" / "being-written").write_bytes(bytes(3 * 4096))
+    kept.run(bytes=10 * 5120)
+    assert slices(kept.root) == set(paths[4:]), "3 pages, what is beside, and 1 percent"
+    published = kept.hits.usage()
+    assert published is not None
+    assert published.bytes == 6 * 5120 + 3 * 4096 + 1024
 
 
 def test_heads_without_slices_go_when_they_are_old(kept: Kept) -> None:

@@ -36,7 +36,9 @@ LONG = "max-age=86400"
 ASKED = 40
 
 
-def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") -> str:
+def configuration(
+    store: SeaweedFS, directory: Path | None, prefix: str = "", more: str = ""
+) -> str:
     kept = f'directory = "{directory}"' if directory is not None else ""
     text = f"""
         [server]
@@ -47,6 +49,7 @@ def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") ->
         bind = "127.0.0.1:0"
         [cache]
         {kept}
+        {more}
         slice = "256KiB"
         default_ttl = "24h"
         missing_ttl = "1h"
@@ -62,12 +65,15 @@ def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") ->
 
 
 @contextlib.contextmanager
-def running(store: SeaweedFS, directory: Path | None, prefix: str = "") -> Iterator[Headgate]:
+def running(
+    store: SeaweedFS, directory: Path | None, prefix: str = "", more: str = ""
+) -> Iterator[Headgate]:
     environment = {
         "AWS_ACCESS_KEY_ID": store.access_key_id,
         "AWS_SECRET_ACCESS_KEY": store.secret_access_key,
     }
-    with Headgate(configuration(store, directory, prefix), environment=environment) as program:
+    text = configuration(store, directory, prefix, more)
+    with Headgate(text, environment=environment) as program:
         yield program
 
 
@@ -406,13 +412,27 @@ def test_mistakes_are_one_line(program: Headgate, tmp_path: Path) -> None:
 def test_in_memory_only(seaweedfs: SeaweedFS) -> None:
     put(seaweedfs, "memory/a.bin", b"old" * 1000, "m")
     with running(seaweedfs, None) as program:
-        assert cli(program, "warm", "memory/").stdout.startswith("2 objects read"), "each worker's"
+        assert cli(program, "warm", "memory/").stdout.startswith("1 objects read"), "for both"
         [one] = httpx.get(f"{program.admin_url}/cache/objects?prefix=memory/").json()["objects"]
         assert (one["kept"], one["slices"]) == (3000, 1)
         assert asked(program, "memory/a.bin") == {b"old" * 1000}
         put(seaweedfs, "memory/a.bin", b"new" * 1000, "m")
-        assert purge(program, kind="tag", value="m")["objects"] == 2
+        told = purge(program, kind="tag", value="m")
+        assert (told["objects"], told["slices"], len(told["workers"])) == (1, 1, 2)
         assert asked(program, "memory/a.bin") == {b"new" * 1000}
+        assert json.loads(cli(program, "scrub", "--json").stdout)["slices"] == 1
+
+
+def test_in_memory_that_can_not_be_shared(seaweedfs: SeaweedFS) -> None:
+    put(seaweedfs, "alone/a.bin", b"old" * 1000, "m")
+    with running(seaweedfs, None, more='memory = "1MiB"') as program:
+        assert cli(program, "warm", "alone/").stdout.startswith("2 objects read"), "each worker's"
+        [one] = httpx.get(f"{program.admin_url}/cache/objects?prefix=alone/").json()["objects"]
+        assert (one["kept"], one["slices"]) == (3000, 1)
+        assert asked(program, "alone/a.bin") == {b"old" * 1000}
+        put(seaweedfs, "alone/a.bin", b"new" * 1000, "m")
+        assert purge(program, kind="tag", value="m")["objects"] == 2
+        assert asked(program, "alone/a.bin") == {b"new" * 1000}
         assert json.loads(cli(program, "scrub", "--json").stdout)["of"] == 0
 
 
