@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 from proxy.cache.checking import sum_of
@@ -247,7 +248,9 @@ class _Fill:
             self.filler.counts.started += 1
             await self._fetch()
         if expected is not None:
+            begun = monotonic()
             await self._judge(expected)
+            self.slice.judging = monotonic() - begun
         if not _is_sealed(self.entry, self.index, self.slice.table):
             raise ChecksumMismatch(
                 f"origin {self.entry.head.origin!r} key {self.entry.head.key!r}: slice "

@@ -32,6 +32,7 @@ class Slice:
         interest: how many requests read it or mean to.
         was_read: whether one did; else it was only fetched ahead.
         judged: it is compared with the store's checksum before it is called whole.
+        judging: seconds that took.
         table: the check values of its blocks, once all bytes have come.
     """
 
@@ -43,6 +44,7 @@ class Slice:
         "fault",
         "interest",
         "judged",
+        "judging",
         "length",
         "received",
         "state",
@@ -58,6 +60,7 @@ class Slice:
         self.interest = 0
         self.was_read = False
         self.judged = False
+        self.judging = 0.0
         self.table = b""
         self._buffers: list[bytes] = []
         self._ends: list[int] = []

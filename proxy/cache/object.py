@@ -117,7 +117,7 @@ class CachedObject:
         self._tables[index] = source
         count = self._cache.bytes
         if not isinstance(source, Slice):
-            async with aclosing(source.read(start, stop)) as buffers:
+            async with aclosing(source.read(start, stop, self.standing)) as buffers:
                 async for buffer in buffers:
                     count.disk += len(buffer)
                     yield buffer
@@ -145,7 +145,10 @@ class CachedObject:
                 if held is not None:
                     yield held
                 held = buffer
+        grew = source.state == "growing"
         await source.settled()
+        if grew:
+            self.standing.verified += source.judging
         if held is not None:
             yield held
 

@@ -26,6 +26,7 @@ class Standing:
         ttl: seconds of freshness that were left, negative when it was stale.
         waited: seconds spent on asking the origin.
         spent: seconds spent on all else until it was open: looking, waiting for others.
+        verified: seconds spent so far on comparing what was read with check values.
         status: the origin's, where it was asked.
     """
 
@@ -34,6 +35,7 @@ class Standing:
     ttl: float = 0.0
     waited: float = 0.0
     spent: float = 0.0
+    verified: float = 0.0
     status: int | None = None
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
+from time import monotonic
 from typing import Final
 
 from proxy.cache.checking import BLOCK, agree
 from proxy.cache.format import TRAILER_SIZE, Label, footer_size, read_footer
+from proxy.cache.standing import Standing
 from proxy.errors import OriginFault
 from proxy.origins.threads import Descriptor, Threads
 
@@ -69,8 +71,10 @@ class StoredSlice:
         """Of the slice, in bytes."""
         return self.label.length
 
-    async def read(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """Bytes of the slice, by their places in it.
+    async def read(
+        self, start: int, stop: int, standing: Standing | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Bytes of the slice, by their places in it; `standing` gets the time that checks took.
 
         Raises SliceGone if they are damaged, if they can't be had, and if it was closed before.
         """
@@ -89,7 +93,11 @@ class StoredSlice:
                 if blocks is None:
                     turn = 0
                     blocks = await self._wait_for(first, length)
-                if len(blocks) != length or not agree(blocks, self.table, first // BLOCK):
+                begun = monotonic()
+                right = len(blocks) == length and agree(blocks, self.table, first // BLOCK)
+                if standing is not None:
+                    standing.verified += monotonic() - begun
+                if not right:
                     self._drop()
                     raise SliceGone
                 buffer = bytes(blocks[position - first : stop - first])

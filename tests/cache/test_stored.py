@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from proxy.cache.checking import BLOCK
 from proxy.cache.claims import adopted
+from proxy.cache.standing import Standing
 from proxy.cache.stored import (
     AT_ONCE,
     IF_IN_MEMORY,
@@ -299,6 +300,20 @@ async def test_what_is_open_is_read_whatever_becomes_of_the_name(path: Path, act
 
 
 # --- a disk that does not answer ----------------------------------------------------------------
+
+
+async def test_what_checking_takes_is_noted(path: Path) -> None:
+    standing = Standing()
+    async with opened(path) as one:
+        reading = one.slice.read(0, LENGTH, standing)
+        async with aclosing(reading):
+            await anext(reading)
+            first = standing.verified
+            assert first > 0
+            async for _ in reading:
+                pass
+        assert standing.verified > first
+        assert (standing.spent, standing.waited) == (0, 0)
 
 
 async def test_what_is_in_memory_is_read_without_a_thread(path: Path) -> None:

@@ -557,3 +557,38 @@ async def test_what_is_not_checked_is_lent_with_the_same_verdict(
 async def test_what_cant_be_lent_is_not_offered() -> None:
     opened = await Layer(stored(SMALL)).origin.open("a")
     assert not hasattr(opened, "lend")
+
+
+# --- what it took -------------------------------------------------------------------------------
+
+
+class Standing:
+    def __init__(self) -> None:
+        self.verified = 0.0
+
+
+class Kept(Watched):
+    """As a layer that keeps objects: it tells what it did."""
+
+    def __init__(self, origin: Origin) -> None:
+        super().__init__(origin)
+        self.standing = Standing()
+
+    async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
+        opened = await super().open(key, want)
+        opened.standing = self.standing  # type: ignore[attr-defined]
+        opened.cache_report = None  # type: ignore[attr-defined]
+        return opened
+
+
+@pytest.mark.parametrize("algorithm", ["crc64nvme", "sha256"])
+async def test_what_checking_takes_is_noted_with_what_the_cache_did(algorithm: Algorithm) -> None:
+    layer = Layer(stored(SMALL, checksum_of(algorithm, SMALL)))
+    kept = Kept(layer.memory)
+    layer.over(kept)
+    opened = await layer.origin.open("a")
+    reading = opened.read(Span(0, len(SMALL)))
+    async with aclosing(reading):
+        assert await anext(reading) == SMALL
+        assert kept.standing.verified > 0, "all of it was checked before its first byte"
+    await opened.aclose()
