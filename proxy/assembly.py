@@ -19,9 +19,9 @@ from pathlib import Path
 from proxy import __version__
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
-from proxy.cache.operations import Operations
-from proxy.cache.shared_memory import SharedMemory
-from proxy.cache.shares import Shared, shared_of
+from proxy.cache.memory.shared_memory import SharedMemory
+from proxy.cache.operations.operations import Operations
+from proxy.cache.rules.shares import Shared, shared_of
 from proxy.config import (
     Loaded,
     Settings,

@@ -18,11 +18,11 @@ from typing import Final
 from pydantic import SecretStr
 
 from proxy.cache.cache import Cache
-from proxy.cache.judging import Checks
-from proxy.cache.layer import Cached
+from proxy.cache.filling.judging import Checks
+from proxy.cache.memory.shared_memory import SharedMemory
 from proxy.cache.options import CacheOptions
-from proxy.cache.shared_memory import SharedMemory
-from proxy.cache.shares import CannotShare, Shared, shares_of
+from proxy.cache.rules.shares import CannotShare, Shared, shares_of
+from proxy.cache.serving.layer import Cached
 from proxy.config import Settings
 from proxy.config import settings as options
 from proxy.integrity.checksums import new_sum

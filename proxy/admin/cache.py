@@ -1,7 +1,7 @@
 """The operator's hands on the cache: what is kept, purging, checking, filling.
 
-Workers are asked by the names of `proxy.cache.operations`. What reads the disk is done by one of
-them; only without a directory does each have slices of its own.
+Workers are asked by the names of `proxy.cache.operations`. What reads the directory is done by one
+of them; only without one does each have slices of its own.
 """
 
 from __future__ import annotations

@@ -11,19 +11,19 @@ from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from proxy.cache.disk import Disk
-from proxy.cache.entry import Entries, Entry, Marks
-from proxy.cache.files import Files
-from proxy.cache.filling import Filler
-from proxy.cache.format import Head
-from proxy.cache.janitor import Janitor, Limits
-from proxy.cache.judging import Checks
-from proxy.cache.memory import Memory
+from proxy.cache.disk.disk import Disk
+from proxy.cache.disk.files import Files
+from proxy.cache.disk.format import Head
+from proxy.cache.disk.watching import FileWatcher
+from proxy.cache.filling.entry import Entries, Entry, Marks
+from proxy.cache.filling.filling import Filler
+from proxy.cache.filling.judging import Checks
+from proxy.cache.memory.memory import Memory
 from proxy.cache.options import CacheOptions
-from proxy.cache.purge import Purge
-from proxy.cache.standing import Presence
+from proxy.cache.rules.purge import Purge
+from proxy.cache.rules.standing import Presence
 from proxy.cache.statistics import Bytes, Counts, Statistics, statistics_of
-from proxy.cache.watching import FileWatcher
+from proxy.cache.upkeep.janitor import Janitor, Limits
 from proxy.semantics.representation import Representation
 
 logger = logging.getLogger("headgate")
@@ -188,7 +188,7 @@ class Cache:
 
     def purge(self, purge: Purge) -> int:
         """Purges what this process holds, and sees to it that nothing older comes back; how many
-        objects that were. What is on disk is purged by `proxy.cache.sweeping`, once for all."""
+        objects that were. What is on disk is purged by `upkeep.sweeping`, once for all."""
         if len(self._fences) == _MOST_FENCES:
             self._doubtful = self._fences[0][0]
         self._fences.append((time(), purge))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from proxy.cache.disk import Disk
-from proxy.cache.filling import FillCounts
-from proxy.cache.janitor import Usage
-from proxy.cache.memory import Memory
+from proxy.cache.disk.disk import Disk
+from proxy.cache.filling.filling import FillCounts
+from proxy.cache.memory.memory import Memory
 from proxy.cache.options import CacheOptions
+from proxy.cache.upkeep.janitor import Usage
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Statistics:
             are shared where they are.
         bytes_…: given to readers, by where they came from: memory, disk, a slice that was just
             being filled, or an origin past the cache.
-        fills_…: as `proxy.cache.filling.FillCounts`; `bypassed` too.
+        fills_…: as `proxy.cache.filling.filling.FillCounts`; `bypassed` too.
         purges: that this process was told of.
         disk_damaged, disk_written, disk_failures: slices that were not as they were written,
             slices this process wrote, and times the directory failed.

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from proxy.cache.disk import MOST_OPEN
-from proxy.cache.file_systems import IN_MEMORY, file_system_of
-from proxy.cache.shared_memory import SHARED_MEMORY
-from proxy.cache.shared_memory import check_room as check_shared_room
-from proxy.cache.shares import CannotShare, shares_of
+from proxy.cache.disk.disk import MOST_OPEN
+from proxy.cache.disk.file_systems import IN_MEMORY, file_system_of
+from proxy.cache.memory.shared_memory import SHARED_MEMORY
+from proxy.cache.memory.shared_memory import check_room as check_shared_room
+from proxy.cache.rules.shares import CannotShare, shares_of
 from proxy.config.settings import Cache
 from proxy.production.findings import Finding, error, ok, warning
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.cache.cache import Cache
-from proxy.cache.janitor import Usage
 from proxy.cache.options import CacheOptions
 from proxy.cache.statistics import Bytes, Counts, Statistics, statistics_of
+from proxy.cache.upkeep.janitor import Usage
 
 USAGE = Usage(500, 7, 3, 300, 0, 0, is_janitor=True, scanned=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cache.shared_memory import SHARED_MEMORY
+from proxy.cache.memory.shared_memory import SHARED_MEMORY
 from proxy.config.settings import Cache
 from proxy.production.cache import (
     check_cache,
