@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.cache.disk.disk import Disk
-from proxy.cache.filling.filling import FillCounts
+from proxy.cache.filling.fill import FillCounts
 from proxy.cache.memory.memory import Memory
 from proxy.cache.options import CacheOptions
 from proxy.cache.upkeep.janitor import Usage

@@ -18,7 +18,8 @@ from proxy.cache.disk.held import Held
 from proxy.cache.filling.entry import Entry
 from proxy.cache.rules.naming import object_name
 from proxy.cache.rules.slices import first_slice
-from proxy.cache.rules.standing import How, Standing
+from proxy.cache.rules.standing import How
+from proxy.cache.serving.at_hand import AtHand
 from proxy.cache.serving.leases import MissingLease
 from proxy.cache.serving.object import CachedObject
 from proxy.cache.serving.passing import PassedObject
@@ -28,10 +29,8 @@ from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.freshness import (
     NO_DEMANDS,
     Terms,
-    Use,
     lifetime_of,
     usable_on_error,
-    use_of,
 )
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Representation
@@ -55,6 +54,7 @@ class Cached:
         self.origin = origin
         self.name = name
         self.cache = cache
+        self._at_hand = AtHand(origin, name, cache, self._validate_behind)
         self._asking: dict[tuple[str, int], asyncio.Future[Fault | None]] = {}
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
@@ -82,7 +82,7 @@ class Cached:
     async def _open(self, key: str, want: Want, arrived: float) -> CachedObject | PassedObject:
         name, waits = object_name(self.name, key), 0
         while True:
-            found = self._at_hand(name, want, arrived if waits else None)
+            found = self._at_hand.find(name, want, arrived if waits else None)
             if found is not None:
                 return found
             if self.cache.missing.has(name) and not want.demands.no_cache:
@@ -105,43 +105,7 @@ class Cached:
                 fault.cache_report = CacheReport(fwd="uri-miss", collapsed=True)
                 raise fault
 
-    # --- from what is kept ----------------------------------------------------------------------
-
-    def _at_hand(
-        self, name: str, want: Want, arrived: float | None, *, stale: bool = True
-    ) -> CachedObject | None:
-        """What may be given without asking; `arrived` is when a request came that has waited.
-
-        `stale`: also what has to be validated meanwhile.
-        """
-        entry = self.cache.entries.get(name)
-        if entry is None or (want.checksums and not entry.head.complete):
-            return None
-        if want.pin is not None or want.unless is not None:
-            want.check(entry.representation)
-        if arrived is not None and entry.validated >= arrived:
-            return self._object(entry, "joined", want)
-        lifetime = entry.lifetime(want.terms)
-        use = use_of(lifetime, entry.age, want.demands)
-        if use is Use.VALIDATE:
-            return None
-        if use is Use.STALE_WHILE_REVALIDATE:
-            if not stale:
-                return None
-            self._validate_behind(entry, want)
-        return self._object(entry, "hit" if entry.age < lifetime.fresh else "stale", want)
-
-    def _object(
-        self,
-        entry: Entry,
-        how: How,
-        want: Want,
-        status: int | None = None,
-        begun: int | None = None,
-    ) -> CachedObject:
-        age = entry.age
-        standing = Standing(how, age, entry.lifetime(want.terms).fresh - age, status=status)
-        return CachedObject(self.origin, self.cache, entry, standing, begun, want.terms)
+    # --- by asking ------------------------------------------------------------------------------
 
     def _validate_behind(self, entry: Entry, want: Want) -> None:
         """Asks whether a stale entry is current, while it is being given."""
@@ -157,8 +121,6 @@ class Cached:
             pass  # the next who needs to know asks again, and is told
         finally:
             entry.validating = False
-
-    # --- by asking ------------------------------------------------------------------------------
 
     async def _ask(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         """Asks, and lets all who wait go on."""
@@ -193,7 +155,7 @@ class Cached:
             if found is None:
                 break
             head, held = found
-            known = self._take_head(name, key, want, head)
+            known = self._at_hand.take_head(name, key, want, head)
             if known is not None:
                 await held.abandon()
                 return known
@@ -207,20 +169,6 @@ class Cached:
         finally:
             if held is not None:
                 await held.abandon()
-
-    def _take_head(self, name: str, key: str, want: Want, head: Head | None) -> CachedObject | None:
-        """Takes over what the disk says, if that is newer than what is known; gives the object if
-        it may be used now."""
-        if head is None or (head.origin, head.key) != (self.name, key):
-            return None
-        if head.width != self.cache.options.width or self.cache.is_purged(head):
-            return None
-        if self.cache.is_purged(head, soft=True):
-            head = replace(head, validated=0.0)
-        entry = self.cache.entries.get(name)
-        if entry is None or head.validated > entry.head.validated:
-            self.cache.adopt(Entry(name, head, on_disk=True))
-        return self._at_hand(name, want, None, stale=False)
 
     async def _ask_origin(self, name: str, key: str, want: Want) -> CachedObject | PassedObject:
         known = self.cache.entries.get(name)
@@ -242,7 +190,7 @@ class Cached:
                 raise
             if not usable_on_error(known.lifetime(want.terms), known.age):
                 raise
-            return self._object(known, "stale", want)
+            return self._at_hand.object_of(known, "stale", want)
 
     async def _ask_about(
         self, known: Entry | None, name: str, key: str, want: Want, begun: float
@@ -292,7 +240,7 @@ class Cached:
         await opened.aclose()
         self.cache.now_valid(known, begun, opened.representation, complete=True)
         await self._keep(known)
-        return self._object(known, how, want, 200)
+        return self._at_hand.object_of(known, how, want, 200)
 
     async def _still(
         self, known: Entry, same: Unmodified, want: Want, begun: float
@@ -304,7 +252,7 @@ class Cached:
             return await self._ask_for_more(known, want, pin, begun, "validated")
         self.cache.now_valid(known, begun)
         await self._keep(known)
-        return self._object(known, "validated", want, 304)
+        return self._at_hand.object_of(known, "validated", want, 304)
 
     async def _keep(self, entry: Entry) -> None:
         if entry.on_disk:
@@ -329,7 +277,9 @@ class Cached:
             found = await cache.filler.get(self.origin, entry, index, opened)
             if found is not None:
                 await cache.keep_head(entry)
-        return self._object(entry, "new", want, 200 if asked.first is None else 206, index)
+        return self._at_hand.object_of(
+            entry, "new", want, 200 if asked.first is None else 206, index
+        )
 
     def _may_keep(self, representation: Representation, terms: Terms) -> bool:
         """Bytes of two answers are put together only by a strong validator (RFC 9110 §8.8.1), and
