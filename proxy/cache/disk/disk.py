@@ -8,20 +8,19 @@ origin: nothing here raises the directory's faults to a reader.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
 from proxy.cache.disk.claims import Claim, adopted
-from proxy.cache.disk.files import Files, Found
+from proxy.cache.disk.files import CannotClaim, Files, Found
 from proxy.cache.disk.format import Head, Label
 from proxy.cache.disk.held import Held, TooSlow
 from proxy.cache.disk.hits import HitTable
+from proxy.cache.disk.resting import Rest
 from proxy.cache.disk.stored import AT_ONCE, IF_IN_MEMORY, DamagedSlice, StoredSlice
 from proxy.cache.disk.watching import FileWatcher
 from proxy.cache.disk.writing import Writes
@@ -36,18 +35,11 @@ logger = logging.getLogger("headgate")
 
 # Seconds for one piece of file work. A disk that takes longer is slower than the origin.
 PATIENCE: Final = 5.0
-# Seconds a directory that failed is left alone: at first, and at the most.
-_FIRST_REST, _LONGEST_REST = 5.0, 60.0
 # Slices held open by one worker; a descriptor each.
 MOST_OPEN: Final = 256
 # Slices whose last bytes are being written and synced. With more of them the disk is slower than
 # the origin, and the memory they take is in no budget: new ones are not written.
 MOST_WRITTEN: Final = 16
-# Why a directory rests.
-FULL: Final = "full"
-FAILING: Final = "failing"
-# What says that the directory is full, not that it is broken.
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(slots=True)
@@ -81,9 +73,7 @@ class Disk:
         self._open: OrderedDict[str, StoredSlice] = OrderedDict()
         self._dropping: dict[str, asyncio.Task[None]] = {}
         self._writing = 0
-        self._rests_until = 0.0
-        self._rest = _FIRST_REST
-        self._why = ""
+        self._rest = Rest(files.root)
 
     async def start(self) -> None:
         """Makes the directory ready; raises `StartError`."""
@@ -109,24 +99,12 @@ class Disk:
     @property
     def resting(self) -> str:
         """Why nothing is written to it at the moment, or ""."""
-        return self._why if monotonic() < self._rests_until else ""
+        return self._rest.why
 
-    def rest(self, error: BaseException) -> None:
-        """Leaves the directory alone for a while."""
+    def rest(self, error: BaseException, *, writing: bool = False) -> None:
+        """Leaves the directory alone for a while; where only `writing` failed it is still read."""
         self.counts.failures += 1
-        full = isinstance(error, OSError) and error.errno in _FULL
-        if not self.resting:
-            why = "it is full" if full else str(error) or type(error).__name__
-            logger.warning(
-                "cache: nothing is written to %s for %g s: %s", self.files.root, self._rest, why
-            )
-            self._why = FULL if full else FAILING
-            self._rests_until = monotonic() + self._rest
-            self._rest = min(2 * self._rest, _LONGEST_REST)
-
-    def works(self) -> None:
-        """A slice was written: the next trouble is a first one again."""
-        self._rest = _FIRST_REST
+        self._rest.begin(error, writing=writing and isinstance(error, OSError))
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What the work gives, from a thread; None if the directory fails, which is then left
@@ -152,7 +130,7 @@ class Disk:
         try:
             await self.writes.run(self._threads, self.files.write_head, object_, head)
         except (OSError, OriginFault) as error:
-            self.rest(error)
+            self.rest(error, writing=True)
 
     async def open_or_wait(self, object_: str) -> tuple[Head | None, Held] | None:
         """What is known of an object, and the claim on asking its origin; None where that can't be
@@ -183,9 +161,9 @@ class Disk:
     async def look(self, name: str, label: Label) -> StoredSlice | Held | None:
         """The slice if it is there, else the claim on filling it, ours or another's.
 
-        None where neither can be had. A directory that is only full is still read from.
+        None where neither can be had. A directory that can't be written to is still read from.
         """
-        if self.resting == FAILING:
+        if self._rest.is_unread:
             return None
         if name in self._dropping:  # what is damaged is not to be found again
             await asyncio.wait([self._dropping[name]])
@@ -196,6 +174,9 @@ class Disk:
             except DamagedSlice as damaged:
                 self._note_damage(str(damaged))
                 continue
+            except CannotClaim as error:
+                self.rest(error, writing=True)
+                return None
             except (OSError, OriginFault) as error:
                 self.rest(error)
                 return None
@@ -222,7 +203,7 @@ class Disk:
 
     async def is_stored(self, names: list[str]) -> list[bool]:
         """Which of these slices are there, by a look at the directory; none while it fails."""
-        if self.resting == FAILING:
+        if self._rest.is_unread:
             return [False] * len(names)
         found = await self.run(self.files.are_there, names)
         return [False] * len(names) if found is None else found
@@ -245,12 +226,12 @@ class Disk:
             await held.abandon()
             return False
         except (OSError, OriginFault) as error:
-            self.rest(error)
+            self.rest(error, writing=True)
             await held.abandon()
             return False
         finally:
             held.close()
-        self.works()
+        self._rest.worked()
         self.counts.written += 1
         self.counts.written_bytes += label.length
         return True

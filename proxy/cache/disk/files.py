@@ -5,6 +5,7 @@ Nothing here awaits, remembers or counts. The file system is the only index ther
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -18,6 +19,10 @@ from proxy.cache.rules.naming import HEAD, OPENING, path_of, version_name
 from proxy.errors import StartError
 
 SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
+
+
+class CannotClaim(OSError):
+    """There is no such slice, and none can be begun: nothing can be written."""
 
 
 class Found(NamedTuple):
@@ -88,7 +93,8 @@ class Files:
     # --- heads ----------------------------------------------------------------------------------
 
     def read_head(self, object_: str) -> Head | None:
-        """What is known of an object; None if nothing is. A damaged file is unlinked."""
+        """What is known of an object; None if nothing is. A damaged file is unlinked, and so is one
+        that the disk can't read."""
         path = self.path(object_ + HEAD)
         try:
             number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -96,6 +102,10 @@ class Files:
             return None
         try:
             head = read_head(os.read(number, MOST_HEAD))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            head = None
         finally:
             os.close(number)
         if head is None:
@@ -133,12 +143,15 @@ class Files:
         """The slice if it is there; else a claim on filling it, ours or another's.
 
         Raises DamagedSlice, and unlinks it, for a file that is not whole; OSError where the
-        directory fails.
+        directory fails, of which CannotClaim says that it was looked for in vain.
         """
         found = self.open_slice(name)
         if found is not None:
             return found
-        held = claim(self.temporary(name))
+        try:
+            held = claim(self.temporary(name))
+        except OSError as error:
+            raise CannotClaim(error.errno, error.strerror) from None
         if not held.mine:
             return held
         try:

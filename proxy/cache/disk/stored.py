@@ -6,6 +6,7 @@ Pages that are in memory are read at once, on the event loop; the others by a th
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncGenerator, Callable
 from time import monotonic
@@ -157,7 +158,8 @@ class StoredSlice:
 def open_stored(path: str) -> tuple[int, Label, bytes] | None:
     """Opens a slice's file and reads its footer; None if there is none that is whole. For threads.
 
-    Raises DamagedSlice for a file that is there and not whole.
+    Raises DamagedSlice for a file that is there and not whole, or that the disk can't read: a bad
+    sector is one slice's, and no reason to do without all others.
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -170,6 +172,11 @@ def open_stored(path: str) -> tuple[int, Label, bytes] | None:
             found = read_footer(os.pread(number, length, size - length), size)
             if found is not None:
                 return number, *found
+    except OSError as error:
+        os.close(number)
+        if error.errno == errno.EIO:
+            raise DamagedSlice(path) from None
+        raise
     except BaseException:
         os.close(number)
         raise

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cache.disk import disk as module
 from proxy.cache.disk.disk import MOST_OPEN, MOST_WRITTEN, Disk
 from proxy.cache.disk.files import Files
 from proxy.cache.disk.format import Label
@@ -284,7 +283,7 @@ async def test_a_full_directory_rests_and_is_used_again(
             assert disk.counts.failures == 1
             assert len(caplog.records) == 1
             assert "it is full" in caplog.text
-            disk._rests_until = 0.0
+            disk._rest.end()
             assert await disk.look(NAME, LABEL) is not None
             assert await fill(disk, NAME + "2")
             assert disk.resting == ""
@@ -357,7 +356,7 @@ async def test_a_directory_that_fails_rests_and_raises_nothing(
     await disk.write_head(OBJECT, a_head())
     assert disk.counts.failures == 1
     assert len(caplog.records) == 1
-    disk._rests_until = 0.0
+    disk._rest.end()
     await disk.write_head(OBJECT, a_head())
     assert disk.counts.failures == 2
 
@@ -375,6 +374,57 @@ async def test_a_directory_that_fails_while_a_slice_is_finished(
     assert held.claim.descriptor.number == -1
 
 
+async def test_what_can_not_be_written_is_still_read(disk: Disk) -> None:
+    """As of a disk that the kernel has made read-only."""
+    assert await fill(disk)
+    disk.drop(NAME)
+    disk.rest(OSError(errno.EROFS, "Read-only file system"), writing=True)
+    assert disk.resting == "failing"
+    assert isinstance(await disk.look(NAME, LABEL), StoredSlice)
+    assert await disk.is_stored([NAME]) == [True]
+    assert await disk.look(NAME + "1", LABEL) is None
+    assert not is_in_tmp(disk)
+    disk.rest(OSError(errno.ESTALE, "Stale file handle"))
+    disk.drop(NAME)
+    assert await disk.look(NAME, LABEL) is None
+    disk._rest.end()
+    remove_tmp(Path(disk.files.root))
+    assert await disk.look(NAME + "1", LABEL) is None
+    assert isinstance(await disk.look(NAME, LABEL), StoredSlice)
+
+
+async def test_what_hangs_while_it_is_written_is_not_read_either(disk: Disk) -> None:
+    assert await fill(disk)
+    disk.rest(OriginTimeout("file work took longer"), writing=True)
+    assert await disk.look(NAME, LABEL) is None
+
+
+@pytest.mark.parametrize("where", ["read", "pread"])
+async def test_a_bad_sector_is_one_files(
+    disk: Disk, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await fill(disk)
+    assert await fill(disk, NAME + "1")
+    await disk.write_head(OBJECT, a_head())
+    disk.drop(NAME)
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, where, broken)
+        if where == "read":
+            assert await disk.read_head(OBJECT) is None
+        else:
+            held = await disk.look(NAME, LABEL)
+            assert isinstance(held, Held)
+            assert disk.counts.damaged == 1
+            await held.abandon()
+    assert disk.resting == ""
+    assert await disk.is_stored([NAME, NAME + "1"]) == [where == "read", True]
+    assert (await disk.read_head(OBJECT) is None) == (where == "read")
+
+
 async def test_a_head_that_is_no_file_is_a_failure(disk: Disk) -> None:
     os.mkdir(disk.files.path(OBJECT + HEAD))
     assert await disk.read_head(OBJECT) is None
@@ -385,7 +435,7 @@ async def test_it_rests_longer_each_time_and_no_longer_than_a_minute(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(module, "monotonic", lambda: now)
+    monkeypatch.setattr("proxy.cache.disk.resting.monotonic", lambda: now)
     rests = []
     for _ in range(6):
         disk.rest(OSError(errno.EIO, "Input/output error"))
@@ -440,11 +490,11 @@ async def test_nobody_waits_long_for_a_directory_that_hangs(tmp_path: Path) -> N
                 assert await disk.read_head(OBJECT) is None
             assert disk.counts.failures == failures
             assert not await disk.finish(held, NAME + "1", LABEL, TABLE)
-            disk._rests_until = 0.0
+            disk._rest.end()
             assert await disk.open_or_wait(OBJECT) is None
             assert disk.resting == "failing"
         disk._threads._patience = 60
-        disk._rests_until = 0.0
+        disk._rest.end()
         assert isinstance(await disk.look(NAME, LABEL), StoredSlice)
         # What hung went on to its end meanwhile, and holds nothing.
         assert await fill(disk, NAME + "2")
@@ -473,7 +523,7 @@ async def test_a_reader_of_a_disk_that_hangs_is_sent_on(
         assert not disk.is_open(NAME)
         assert disk.counts.damaged == 0
     disk._threads._patience = 60
-    disk._rests_until = 0.0
+    disk._rest.end()
     again = await disk.look(NAME, LABEL)
     assert isinstance(again, StoredSlice)
     assert await read(again) == BODY
