@@ -12,8 +12,11 @@ from proxy.cache.upkeep.janitor import Usage
 USAGE = Usage(500, 7, 3, 300, 0, 0, is_janitor=True, scanned=True)
 
 
-async def told_of(usage: Usage | None, **options: object) -> Statistics:
-    made = Cache(CacheOptions(size=1000, files=50, memory=4096, **options))  # type: ignore[arg-type]
+async def told_of(
+    usage: Usage | None, directory: Path | None = None, *, in_memory: bool = False
+) -> Statistics:
+    root = str(directory) if directory is not None else None
+    made = Cache(CacheOptions(root, in_memory, size=1000, files=50, memory=4096))
     if made.disk is not None:
         made.disk.counts.written, made.disk.counts.written_bytes = 9, 900
     made.memory.evicted = 2
@@ -25,7 +28,7 @@ async def told_of(usage: Usage | None, **options: object) -> Statistics:
 
 
 async def test_on_disk(tmp_path: Path) -> None:
-    told = await told_of(USAGE, directory=str(tmp_path))
+    told = await told_of(USAGE, tmp_path)
     assert (told.disk_bytes, told.disk_files, told.disk_evicted) == (500, 7, 3)
     assert (told.disk_limit, told.disk_files_limit, told.disk_evicted_bytes) == (1000, 50, 300)
     assert (told.disk_written, told.disk_written_bytes) == (9, 900)
@@ -35,7 +38,7 @@ async def test_on_disk(tmp_path: Path) -> None:
 
 
 async def test_shared_in_memory_nothing_is_told_of_a_disk(tmp_path: Path) -> None:
-    told = await told_of(USAGE, directory=str(tmp_path), in_memory=True)
+    told = await told_of(USAGE, tmp_path, in_memory=True)
     assert (told.shared_used, told.shared_limit, told.memory_evicted) == (500, 1000, 3)
     assert (told.bytes_memory, told.bytes_disk) == (30, 0)
     assert (told.disk_bytes, told.disk_files, told.disk_evicted, told.disk_limit) == (0, 0, 0, 0)

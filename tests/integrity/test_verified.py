@@ -567,28 +567,29 @@ class Standing:
         self.verified = 0.0
 
 
+class _KeptObject(_WatchedObject):
+    cache_report = "what the cache did"
+
+    def __init__(self, origin: Watched, opened: OpenObject) -> None:
+        super().__init__(origin, opened)
+        self.standing = Standing()
+
+
 class Kept(Watched):
     """As a layer that keeps objects: it tells what it did."""
 
-    def __init__(self, origin: Origin) -> None:
-        super().__init__(origin)
-        self.standing = Standing()
-
     async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
-        opened = await super().open(key, want)
-        opened.standing = self.standing  # type: ignore[attr-defined]
-        opened.cache_report = None  # type: ignore[attr-defined]
-        return opened
+        return _KeptObject(self, await self._origin.open(key, want))
 
 
 @pytest.mark.parametrize("algorithm", ["crc64nvme", "sha256"])
 async def test_what_checking_takes_is_noted_with_what_the_cache_did(algorithm: Algorithm) -> None:
     layer = Layer(stored(SMALL, checksum_of(algorithm, SMALL)))
-    kept = Kept(layer.memory)
-    layer.over(kept)
+    layer.over(Kept(layer.memory))
     opened = await layer.origin.open("a")
     reading = opened.read(Span(0, len(SMALL)))
     async with aclosing(reading):
         assert await anext(reading) == SMALL
-        assert kept.standing.verified > 0, "all of it was checked before its first byte"
+        assert opened.standing is not None
+        assert opened.standing.verified > 0, "all of it was checked before its first byte"
     await opened.aclose()

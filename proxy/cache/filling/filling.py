@@ -15,6 +15,7 @@ from proxy.cache.disk.stored import StoredSlice
 from proxy.cache.filling.entry import Entry
 from proxy.cache.filling.fill import Fill, Means, is_sealed
 from proxy.cache.memory.growing import Slice
+from proxy.errors import OriginUnavailable
 from proxy.origins.base import OpenObject, Origin
 
 Source = Slice | StoredSlice
@@ -50,10 +51,10 @@ class Filler(Means):
         *,
         spare: float = 0.0,
     ) -> Source | None:
-        """The slice, or the beginning of one; None where there is no room to keep it, or all ends.
+        """The slice, or the beginning of one; None where there is no room to keep it.
 
         `opened` is an open object whose first read is this slice's; it is closed here or by the
-        filling.
+        filling. Raises OriginUnavailable where all ends and the slice is not at hand.
         """
         name = entry.slice_name(index)
         found = self.known(entry, index)
@@ -61,27 +62,35 @@ class Filler(Means):
         if found is None and task is None and not self._closed:
             work = self._look(origin, entry, index, opened, spare)
             task = self._looking[name] = asyncio.get_running_loop().create_task(work)
-            task.add_done_callback(lambda _: self._looking.pop(name, None))
+            task.add_done_callback(lambda done: self._looked(name, done))
         elif opened is not None:
             await opened.aclose()
-        return found if task is None else await asyncio.shield(task)
+        if task is not None:
+            return await self._result_of(task)
+        if found is None:
+            raise _closing()
+        return found
+
+    async def _result_of(self, task: asyncio.Task[Source | None]) -> Source | None:
+        """What a look comes to. That all ends is no reason to cancel who waits for it."""
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise _closing()
+        return task.result()
 
     def is_filling(self, entry: Entry, index: int) -> bool:
         """Whether the slice is on its way."""
         name = entry.slice_name(index)
         return name in self._looking or name in self._filling
 
-    def let_go(self, name: str) -> None:
-        """Somebody wants a slice no more. One that nobody wants, and that has hardly begun, is
-        given up."""
-        found = self.memory.peek(name)
-        if found is None:
-            return
+    def let_go(self, name: str, found: Slice) -> None:
+        """Somebody wants a slice of this name no more. One that nobody wants, and that has hardly
+        begun, is given up; another one that has its name by now is not."""
         found.interest -= 1
         in_vain = found.interest <= 0 and not found.was_read and found.state == "growing"
         if in_vain and 2 * found.received < found.length:
             fill = self._filling.get(name)
-            if fill is not None:
+            if fill is not None and fill.slice is found:
                 fill.leave()
 
     async def aclose(self) -> None:
@@ -129,6 +138,15 @@ class Filler(Means):
                 if opened is not None:
                     await opened.aclose()
 
+    def _looked(self, name: str, done: asyncio.Task[Source | None]) -> None:
+        self._looking.pop(name, None)
+        if not done.cancelled():
+            done.exception()  # whoever still waits is told
+
     def _ended(self, name: str, fill: Fill) -> None:
         if self._filling.get(name) is fill:
             del self._filling[name]
+
+
+def _closing() -> OriginUnavailable:
+    return OriginUnavailable("the cache is being closed")

@@ -6,7 +6,7 @@ They are read as a client would be given them, through all layers, and so are ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, cast
 
@@ -58,9 +58,10 @@ class Warming:
 
         async def find_all() -> None:
             for origin, key in targets:
-                async for found in self._keys(origin, key):
-                    self._found += 1
-                    await waiting.put((origin, found))
+                async with aclosing(self._keys(origin, key)) as keys:
+                    async for found in keys:
+                        self._found += 1
+                        await waiting.put((origin, found))
             self._listing = False
             for _ in range(AT_ONCE):
                 await waiting.put(None)
@@ -70,17 +71,18 @@ class Warming:
                 group.create_task(read_all())
             group.create_task(find_all())
 
-    async def _keys(self, origin: str, key: str) -> AsyncIterator[str]:
+    async def _keys(self, origin: str, key: str) -> AsyncGenerator[str, None]:
         if key and not key.endswith("/"):
             yield key
             return
         try:
-            async for found in self._below(origin, key):
-                yield found
+            async with aclosing(self._below(origin, key)) as below:
+                async for found in below:
+                    yield found
         except Fault as fault:
             self._fail(origin, key, fault)
 
-    async def _below(self, origin: str, prefix: str) -> AsyncIterator[str]:
+    async def _below(self, origin: str, prefix: str) -> AsyncGenerator[str, None]:
         lister = self._origin(origin)
         if not hasattr(lister, "list"):
             raise NotFound("this origin can't list")

@@ -135,7 +135,7 @@ class CachedObject:
                         count.filling += len(buffer)
                     yield buffer
         finally:
-            self._filler.let_go(self._entry.slice_name(index))
+            self._filler.let_go(self._entry.slice_name(index), source)
 
     async def _held_back(self, source: Slice, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """As `Slice.read`, but the last piece waits until all of the slice is known to be right."""
@@ -250,7 +250,7 @@ class _Window:
     last: int
     whole: bool
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
-    _wanted: dict[int, str] = field(default_factory=dict)
+    _wanted: dict[int, Slice] = field(default_factory=dict)
     _reached: tuple[int, int] = (-1, -1)
 
     def reach(self, index: int, taken: int) -> None:
@@ -281,10 +281,10 @@ class _Window:
             return  # whoever comes to it asks again
         if isinstance(source, Slice):
             source.interest += 1
-            self._wanted[index] = self.entry.slice_name(index)
+            self._wanted[index] = source
 
     def _let_go(self, index: int) -> None:
-        self.filler.let_go(self._wanted.pop(index))
+        self.filler.let_go(self.entry.slice_name(index), self._wanted.pop(index))
 
 
 def _last_to_fetch(entry: Entry, span: Span) -> int:

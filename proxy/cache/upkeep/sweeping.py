@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.cache.disk.files import Files
-from proxy.cache.disk.format import Head
+from proxy.cache.disk.format import Head, Label
 from proxy.cache.disk.stored import DamagedSlice, open_stored
 from proxy.cache.rules.checking import BLOCK, agree
-from proxy.cache.rules.naming import HEAD, version_name
+from proxy.cache.rules.naming import HEAD, object_name, slice_name, version_name
 from proxy.cache.rules.purge import Purge
 from proxy.semantics.representation import Representation
 
@@ -116,13 +116,14 @@ def list_shard(
 
 
 def scrub_shard(files: Files, shard: str, pace: Callable[[], None] = _at_once) -> Swept:
-    """Reads every slice and compares it with its check values; drops what is damaged."""
+    """Reads every slice and compares it with its check values; drops what is damaged, and what is
+    under the name of another slice."""
     swept = Swept()
     for _, one in _objects(files, shard, (), pace):
         swept.objects += 1
         for name in one.slices:
             swept.slices += 1
-            length = _checked(files.path(name), pace)
+            length = _checked(files.path(name), name, pace)
             if length is None:
                 swept.damaged += 1
                 files.drop(files.path(name))
@@ -170,7 +171,13 @@ def _head_by_slice(files: Files, one: _Object) -> Head | None:
     return None
 
 
-def _checked(path: str, pace: Callable[[], None]) -> int | None:
+def _is_called(name: str, label: Label) -> bool:
+    """Whether a slice's file has the name that its label gives it: else files were swapped."""
+    object_ = object_name(label.origin, label.key)
+    return name == slice_name(object_, label.version, label.index)
+
+
+def _checked(path: str, name: str, pace: Callable[[], None]) -> int | None:
     """How many bytes the slice has; None if it is damaged. One that is gone has none.
 
     Raises OSError where that is no fault of the file.
@@ -187,7 +194,8 @@ def _checked(path: str, pace: Callable[[], None]) -> int | None:
         return 0
     number, label, table = found
     try:
-        return label.length if _agrees(number, label.length, table, pace) else None
+        right = _is_called(name, label) and _agrees(number, label.length, table, pace)
+        return label.length if right else None
     except OSError:
         return None
     finally:

@@ -16,7 +16,6 @@ import pytest
 
 from proxy.cache.disk import held as held_module
 from proxy.cache.disk.stored import SliceGone, StoredSlice, open_stored
-from proxy.cache.filling import filling as module
 from proxy.cache.filling.entry import Entry
 from proxy.cache.memory.growing import Slice
 from proxy.cache.memory.memory import Memory
@@ -245,7 +244,7 @@ async def test_the_file_of_one_that_stalls_is_not_touched(
 ) -> None:
     monkeypatch.setattr(held_module, "SILENCE", 0.05)
     monkeypatch.setattr(held_module, "PIECE", 100)
-    monkeypatch.setattr(module, "_FOLLOWED", 2)
+    monkeypatch.setattr("proxy.cache.filling.fill._FOLLOWED", 2)
     child = others.begin(made.temporary(0), LENGTH, stop=3 * BUFFER)
     await until(lambda: size_of(made.temporary(0)) == 3 * BUFFER)
     assert await made.read(0) == made.right(0)
@@ -484,7 +483,7 @@ async def test_what_nobody_wants_and_has_hardly_begun_is_given_up(
     found = await made.slice(0)
     found.interest, found.was_read = interest, was_read
     await until(lambda: found.received == received * BUFFER and origin.now_open)
-    made.filler.let_go(made.entry.slice_name(0))
+    made.filler.let_go(made.entry.slice_name(0), found)
     await asyncio.sleep(0)
     origin.gate.set()
     if is_left:
@@ -498,12 +497,33 @@ async def test_what_nobody_wants_and_has_hardly_begun_is_given_up(
     assert made.filler.counts.left == is_left
 
 
-async def test_letting_go_of_what_is_not_there_does_nothing(made: Setting) -> None:
-    made.filler.let_go("nothing")
-    await made.read(0)
+async def test_letting_go_of_what_is_whole_or_gone_does_nothing(made: Setting) -> None:
+    found = await made.slice(0)
     await made.done()
-    made.filler.let_go(made.entry.slice_name(0))
+    made.filler.let_go(made.entry.slice_name(0), found)
     assert made.memory.count == 1
+    made.memory.discard(made.entry.slice_name(0))
+    made.filler.let_go(made.entry.slice_name(0), found)
+
+
+async def test_letting_go_is_of_a_slice_and_not_of_its_name(made: Setting, origin: Paced) -> None:
+    """Who read one that was dropped has nothing to say of the one that took its place."""
+    name = made.entry.slice_name(0)
+    before = await made.slice(0)
+    await made.done()
+    made.memory.discard(name)
+    made.path(0).unlink()
+    made.filler.disk.drop(name) if made.filler.disk is not None else None
+    origin.stops_at = 1
+    again = await made.slice(0)
+    assert again is not before
+    again.interest = 1
+    await until(lambda: again.received == BUFFER)
+    made.filler.let_go(name, before)
+    await asyncio.sleep(0)
+    assert (again.interest, again.state) == (1, "growing")
+    origin.gate.set()
+    assert await read(again, WIDTH) == made.right(0)
 
 
 async def test_one_that_is_dropped_goes_on_for_its_readers_and_is_not_kept(
@@ -586,7 +606,11 @@ async def test_it_can_be_closed_at_any_time(root: Path, opens: bool) -> None:
             for _ in range(steps):
                 await asyncio.sleep(0)
             await made.filler.aclose()
-            await asyncio.gather(*getting, return_exceptions=True)
+            ends = await asyncio.gather(*getting, return_exceptions=True)
+            faults = [one for one in ends if isinstance(one, BaseException)]
+            assert all(isinstance(one, OriginUnavailable) for one in faults), faults
+            with pytest.raises(OriginUnavailable):
+                await made.get(3)
             assert not made.filler._looking
             assert not made.filler._filling
             whole = [one for name in made.memory.names() if (one := made.memory.peek(name))]

@@ -595,7 +595,7 @@ async def test_slices_of_another_width_are_not_mixed_in(tmp_path: Path) -> None:
 async def test_two_processes_worth_of_caches_share_a_directory(tmp_path: Path) -> None:
     """Two caches in one process know nothing of each other but by the directory."""
     async with rigged(tmp_path / "cache") as one, rigged(tmp_path / "cache") as two:
-        two.cached.origin = one.counting
+        two.cached.origin = two.cached._at_hand._origin = one.counting
         got = await asyncio.gather(*(rig.get() for rig in (one, two) * 10))
         assert got == [BODY] * 20
         await one.settled()

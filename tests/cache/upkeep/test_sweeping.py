@@ -270,7 +270,9 @@ def test_a_scrub_drops_what_is_damaged_and_only_that(
     files: Files, damage: Callable[[Path], None]
 ) -> None:
     path = Path(files.path(files.names_of(object_name("store", "a/1"))[1]))
-    path.write_bytes(slice_file(bytes_of(WIDTH)))
+    version = version_name(head_of("store", "a/1").representation, WIDTH)
+    label = Label("store", "a/1", version, int(path.name.rpartition(".")[2]), WIDTH)
+    path.write_bytes(slice_file(bytes_of(WIDTH), label))
     right = scrub(files).bytes - WIDTH
     before = set(files.names())
     damage(path)
@@ -281,6 +283,30 @@ def test_a_scrub_drops_what_is_damaged_and_only_that(
         damaged=1,
     )
     assert before - set(files.names()) == {path.name}
+    assert scrub(files).damaged == 0
+
+
+@pytest.mark.parametrize(
+    "others",
+    [(("store", "a/1"), 1), (("store", "a/2"), 0), (("other", "a/1"), 0)],
+    ids=["index", "key", "origin"],
+)
+def test_a_scrub_finds_slices_that_were_swapped(
+    files: Files, others: tuple[tuple[str, str], int]
+) -> None:
+    """Each is whole, and neither is what its name says."""
+
+    def path_of(one: tuple[str, str], index: int) -> Path:
+        version = version_name(head_of(*one).representation, WIDTH)
+        return Path(files.path(slice_name(object_name(*one), version, index)))
+
+    mine, other = path_of(("store", "a/1"), 0), path_of(*others)
+    aside = mine.with_name("aside")
+    for before, after in ((mine, aside), (other, mine), (aside, other)):
+        before.rename(after)
+    assert scrub(files).damaged == 2
+    assert not mine.exists()
+    assert not other.exists()
     assert scrub(files).damaged == 0
 
 
