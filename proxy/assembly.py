@@ -230,11 +230,15 @@ def serve(load: Callable[[], Loaded]) -> int:
     log = first.settings.log
 
     memory = SharedMemory()
+    directories: dict[str, None] = {}  # all that were named, in order
 
     def plan() -> ServingPlan:
         loaded = pending.pop() if pending else load()
+        named = str(loaded.settings.cache.directory or "") if loaded.settings.cache else ""
+        former = tuple(one for one in directories if one != named)
+        directories.update({named: None} if named else {})
         shared = share_memory(loaded.settings.cache, workers_of(loaded.settings), memory)
-        made = replace(plan_of(loaded.settings, shared), admin=admin_options(loaded))
+        made = replace(plan_of(loaded.settings, shared), admin=admin_options(loaded, former))
         if shared is None:
             return made
         return replace(made, release=partial(memory.give_back, Path(shared.directory)))
@@ -262,8 +266,8 @@ def meters_of_supervisor(log: DroppingHandler) -> Meters:
     return meters
 
 
-def admin_options(loaded: Loaded) -> AdminOptions:
-    """What the operator's door is told of the configuration."""
+def admin_options(loaded: Loaded, former: tuple[str, ...] = ()) -> AdminOptions:
+    """What the operator's door is told of the configuration; `former` as it has it."""
     admin = loaded.settings.admin
     return AdminOptions(
         token=secret_of(admin.token),
@@ -272,6 +276,8 @@ def admin_options(loaded: Loaded) -> AdminOptions:
         configuration="\n".join([*render(loaded), ""]),
         mounts=mounts_of(loaded.settings),
         cached=_kept_origins(loaded.settings),
+        purge_timeout=admin.purge_timeout,
+        former=former,
     )
 
 

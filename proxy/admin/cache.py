@@ -121,7 +121,9 @@ class CacheDoor:
 
     async def _purged(self, arguments: Mapping[str, Any], tell: Tell) -> Outcome:
         begun = monotonic()
-        purged = await Purging(self._fleet, arguments, tell).run()
+        options = self._options
+        purging = Purging(self._fleet, arguments, tell, options.former, options.purge_timeout)
+        purged = await purging.run()
         told = {
             "complete": not purged.faults,
             "objects": purged.objects,

@@ -123,6 +123,10 @@ class Admin(Table):
     """Whether profiles, memory, tasks and stalls are shown below /debug/: never, to those with
     the token, or to all who get in."""
 
+    purge_timeout: Annotated[Duration, Field(ge=1.0, le=300.0)] = 30.0
+    """In which all workers have to confirm a purge, those too that are just starting; beyond it the
+    answer is 504."""
+
 
 class S3Origin(Table):
     """A bucket of any store that speaks S3."""

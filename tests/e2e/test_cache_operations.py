@@ -37,7 +37,11 @@ ASKED = 40
 
 
 def configuration(
-    store: SeaweedFS, directory: Path | None, prefix: str = "", more: str = ""
+    store: SeaweedFS,
+    directory: Path | None,
+    prefix: str = "",
+    more: str = "",
+    purge_timeout: str = "30s",
 ) -> str:
     kept = f'directory = "{directory}"' if directory is not None else ""
     text = f"""
@@ -47,6 +51,7 @@ def configuration(
         graceful_timeout = "1s"
         [admin]
         bind = "127.0.0.1:0"
+        purge_timeout = "{purge_timeout}"
         [cache]
         {kept}
         {more}
@@ -66,13 +71,13 @@ def configuration(
 
 @contextlib.contextmanager
 def running(
-    store: SeaweedFS, directory: Path | None, prefix: str = "", more: str = ""
+    store: SeaweedFS, directory: Path | None, *told: str, **more: str
 ) -> Iterator[Headgate]:
     environment = {
         "AWS_ACCESS_KEY_ID": store.access_key_id,
         "AWS_SECRET_ACCESS_KEY": store.secret_access_key,
     }
-    text = configuration(store, directory, prefix, more)
+    text = configuration(store, directory, *told, **more)
     with Headgate(text, environment=environment) as program:
         yield program
 
@@ -253,7 +258,7 @@ def test_each_worker_that_comes_or_goes_meanwhile_keeps_nothing_old(
 
 def test_a_worker_that_hangs_makes_a_purge_no_success(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
     put(seaweedfs, "hang.bin", b"x")
-    with running(seaweedfs, tmp_path / "slices") as program:
+    with running(seaweedfs, tmp_path / "slices", purge_timeout="2s") as program:
         workers = httpx.get(f"{program.admin_url}/readyz").json()["workers"]
         hung = workers[0]["pid"]
         os.kill(hung, signal.SIGSTOP)
@@ -266,6 +271,36 @@ def test_a_worker_that_hangs_makes_a_purge_no_success(seaweedfs: SeaweedFS, tmp_
         finally:
             os.kill(hung, signal.SIGCONT)
         assert purge(program, kind="key", value="hang.bin")["complete"]
+
+
+def test_a_directory_that_is_named_again_gives_nothing_old(
+    seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    """It was not in use when its object was purged."""
+    put(seaweedfs, "former.bin", b"old")
+    with running(seaweedfs, tmp_path / "first") as program:
+
+        def reload(directory: Path) -> None:
+            accepted = program.output().count("is in effect")
+            program.rewrite(configuration(seaweedfs, directory))
+            os.kill(program.pid, signal.SIGHUP)
+            until = time.monotonic() + 60
+            while program.output().count("is in effect") == accepted or program_is_leaving(program):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
+        assert asked(program, "former.bin") == {b"old"}
+        reload(tmp_path / "second")
+        put(seaweedfs, "former.bin", b"new")
+        assert purge(program, kind="key", value="former.bin")["slices"] == 1
+        reload(tmp_path / "first")
+        assert asked(program, "former.bin") == {b"new"}
+
+
+def program_is_leaving(program: Headgate) -> bool:
+    """Whether workers of an earlier configuration are still there."""
+    workers = httpx.get(f"{program.admin_url}/readyz").json()["workers"]
+    return len(workers) > 2
 
 
 def test_what_is_kept_is_listed_and_counted(program: Headgate, seaweedfs: SeaweedFS) -> None:

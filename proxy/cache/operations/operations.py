@@ -16,8 +16,7 @@ from time import monotonic
 from typing import Any, Final
 
 from proxy.cache.cache import Cache
-from proxy.cache.disk.disk import Disk
-from proxy.cache.disk.files import SHARDS
+from proxy.cache.disk.files import SHARDS, Files
 from proxy.cache.operations.warming import Warming
 from proxy.cache.rules.naming import object_name
 from proxy.cache.rules.purge import Purge
@@ -70,7 +69,8 @@ class Operations:
             "cache-scrub": self._scrub,
             "cache-warm": self._warm,
         }
-        return found if self._cache is not None else dict.fromkeys(found, _nothing)
+        kept = found if self._cache is not None else dict.fromkeys(found, _nothing)
+        return {**kept, "cache-sweep-former": self._sweep_former}
 
     @property
     def _kept(self) -> Cache:
@@ -92,10 +92,19 @@ class Operations:
         shards, names = self._where(purge)
 
         def work(shard: str, pace: Callable[[], None]) -> Swept:
-            assert disk is not None  # noqa: S101  # as `_swept` sees to
+            assert disk is not None  # noqa: S101  # else there are no shards
             return purge_shard(disk.files, shard, purge, names, pace)
 
-        return await self._swept(disk, shards, work, emit)
+        return await _swept(shards if disk is not None else (), work, emit)
+
+    async def _sweep_former(self, arguments: Arguments, emit: Emit) -> dict[str, Any]:
+        """As a sweep, of a directory that this process does not use, and nobody else does."""
+        purge, files = _purge_of(arguments), Files(str(arguments["directory"]))
+
+        def work(shard: str, pace: Callable[[], None]) -> Swept:
+            return purge_shard(files, shard, purge, (), pace)
+
+        return await _swept(SHARDS, work, emit)
 
     def _where(self, purge: Purge) -> tuple[Sequence[str], frozenset[str]]:
         """The shards to go through, and the only objects that can be meant, if they are known."""
@@ -113,27 +122,10 @@ class Operations:
             assert disk is not None  # noqa: S101  # as above
             return scrub_shard(disk.files, shard, pace)
 
-        swept = await self._swept(disk, SHARDS, work, emit)
+        swept = await _swept(SHARDS if disk is not None else (), work, emit)
         if disk is not None:
             disk.counts.damaged += swept["damaged"]
         return swept
-
-    async def _swept(
-        self, disk: Disk | None, shards: Sequence[str], work: Work, emit: Emit
-    ) -> dict[str, Any]:
-        total, begun = Swept(), monotonic()
-        if disk is None:
-            return {"done": 0, "of": 0, **asdict(total)}
-        told = begun
-        async with aclosing(_each_shard(shards, work)) as all_swept:
-            done = 0
-            async for swept in all_swept:
-                total.more(swept)
-                done += 1
-                if monotonic() - told >= TELL_EVERY:
-                    told = monotonic()
-                    await emit({"done": done, "of": len(shards), **asdict(total)})
-        return {"done": done, "of": len(shards), **asdict(total)}
 
     async def _list(self, arguments: Arguments, _: Emit) -> dict[str, Any]:
         """What is kept, on disk or else in this process's memory; at most `limit` objects."""
@@ -178,6 +170,19 @@ async def _nothing(_: Arguments, __: Emit) -> None:
 
 def _purge_of(arguments: Arguments) -> Purge:
     return Purge(arguments["kind"], arguments["value"], arguments["origin"], soft=arguments["soft"])
+
+
+async def _swept(shards: Sequence[str], work: Work, emit: Emit) -> dict[str, Any]:
+    """What going through the shards came to; how far it is, is told now and then."""
+    total, told, done = Swept(), monotonic(), 0
+    async with aclosing(_each_shard(shards, work)) as all_swept:
+        async for swept in all_swept:
+            total.more(swept)
+            done += 1
+            if monotonic() - told >= TELL_EVERY:
+                told = monotonic()
+                await emit({"done": done, "of": len(shards), **asdict(total)})
+    return {"done": done, "of": len(shards), **asdict(total)}
 
 
 async def _each_shard(shards: Sequence[str], work: Work) -> AsyncGenerator[Any, None]:

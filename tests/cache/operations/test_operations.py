@@ -373,6 +373,30 @@ async def test_without_a_cache_there_is_nothing() -> None:
         assert await ask(operations, what) is None
 
 
+@pytest.mark.parametrize("uses", [True, False])
+async def test_a_directory_of_an_earlier_configuration_is_purged(
+    tmp_path: Path, uses: bool
+) -> None:
+    """Of any origin, whatever they are called now."""
+    about = {"kind": "key", "value": "a", "origin": "", "soft": False}
+    former = tmp_path / "former"
+    late = Late(MemoryOrigin({"a": stored(b"x" * 1000), "b": stored(b"y" * 1000)}))
+    async with worker(late, former) as (one, _):
+        for key in ("a", "b"):
+            await read(await one.open(key))
+    assert len(slices_in(former)) == 2
+    async with AsyncExitStack() as stack:
+        operations = Operations(None, {})
+        if uses:
+            _, operations = await stack.enter_async_context(worker(late, tmp_path / "now"))
+        swept = await ask(operations, "cache-sweep-former", directory=str(former), **about)
+        assert (swept["objects"], swept["slices"], swept["done"]) == (1, 1, 256)
+        assert len(slices_in(former)) == 1
+        nowhere = str(tmp_path / "none")
+        swept = await ask(operations, "cache-sweep-former", directory=nowhere, **about)
+        assert swept["objects"] == 0
+
+
 async def test_statistics_are_plain_numbers(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         late = Late(MemoryOrigin({"a": stored(b"x" * 1000)}))
