@@ -12,14 +12,23 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from proxy import __version__
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
-from proxy.cache.operations import Operations
-from proxy.config import Loaded, Settings, dump_for_worker, load_from_supervisor
+from proxy.cache.memory.shared_memory import SharedMemory
+from proxy.cache.operations.operations import Operations
+from proxy.cache.rules.shares import Shared, shared_of
+from proxy.config import (
+    Loaded,
+    Settings,
+    dump_for_worker,
+    load_from_supervisor,
+    made_for_worker,
+)
 from proxy.config import settings as options
 from proxy.config.fields import is_local
 from proxy.config.render import render
@@ -32,6 +41,7 @@ from proxy.layered import (
     make_origin,
     measure_cache,
     secret_of,
+    share_memory,
     source_of,
     with_layers,
 )
@@ -70,7 +80,12 @@ class Service:
     worker calls them itself, since it has to tell the supervisor why a start failed.
     """
 
-    def __init__(self, settings: Settings, log: DroppingHandler | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: DroppingHandler | None = None,
+        shared: Shared | None = None,
+    ) -> None:
         self._instruments = Instruments(log)
         meters, tables = self._instruments.meters, settings.origins
         self._stores = {name: Metered(make_origin(tables[name]), name, meters) for name in tables}
@@ -79,7 +94,7 @@ class Service:
             for name, store in self._stores.items()
         }
         self._sums = make_pool()
-        self._cache = make_cache(settings.cache)
+        self._cache = make_cache(settings.cache, shared)
         if self._cache is not None:
             measure_cache(meters, self._cache)
         kept = cached(settings, self._origins, self._cache)
@@ -214,9 +229,19 @@ def serve(load: Callable[[], Loaded]) -> int:
     pending = [first]
     log = first.settings.log
 
+    memory = SharedMemory()
+    directories: dict[str, None] = {}  # all that were named, in order
+
     def plan() -> ServingPlan:
         loaded = pending.pop() if pending else load()
-        return replace(plan_of(loaded.settings), admin=admin_options(loaded))
+        named = str(loaded.settings.cache.directory or "") if loaded.settings.cache else ""
+        former = tuple(one for one in directories if one != named)
+        directories.update({named: None} if named else {})
+        shared = share_memory(loaded.settings.cache, workers_of(loaded.settings), memory)
+        made = replace(plan_of(loaded.settings, shared), admin=admin_options(loaded, former))
+        if shared is None:
+            return made
+        return replace(made, release=partial(memory.give_back, Path(shared.directory)))
 
     def announce(started: Started) -> None:
         sys.stdout.write(welcome(first.settings, started))
@@ -225,7 +250,11 @@ def serve(load: Callable[[], Loaded]) -> int:
     command = [sys.executable, "-m", "proxy", "worker"]
     with logging_to_standard_error(log.level, log.format, access=log.access) as handler:
         meters = meters_of_supervisor(handler)
-        return asyncio.run(supervise(plan, command, announce, make_admin, meters))
+        memory.sweep()
+        try:
+            return asyncio.run(supervise(plan, command, announce, make_admin, meters))
+        finally:
+            memory.close()
 
 
 def meters_of_supervisor(log: DroppingHandler) -> Meters:
@@ -237,8 +266,8 @@ def meters_of_supervisor(log: DroppingHandler) -> Meters:
     return meters
 
 
-def admin_options(loaded: Loaded) -> AdminOptions:
-    """What the operator's door is told of the configuration."""
+def admin_options(loaded: Loaded, former: tuple[str, ...] = ()) -> AdminOptions:
+    """What the operator's door is told of the configuration; `former` as it has it."""
     admin = loaded.settings.admin
     return AdminOptions(
         token=secret_of(admin.token),
@@ -247,6 +276,8 @@ def admin_options(loaded: Loaded) -> AdminOptions:
         configuration="\n".join([*render(loaded), ""]),
         mounts=mounts_of(loaded.settings),
         cached=_kept_origins(loaded.settings),
+        purge_timeout=admin.purge_timeout,
+        former=former,
     )
 
 
@@ -257,15 +288,15 @@ def _kept_origins(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name, table in settings.origins.items() if table.cache)
 
 
-def plan_of(settings: Settings) -> ServingPlan:
+def plan_of(settings: Settings, shared: Shared | None = None) -> ServingPlan:
     """What the supervisor has to know: addresses, limits, and the settings for the workers."""
     server = settings.server
     tls = server.tls
     return ServingPlan(
         bind=server.bind,
-        payload=dump_for_worker(settings),
+        payload=dump_for_worker(settings, asdict(shared) if shared is not None else None),
         tls=TLSFiles(tls.bind, str(tls.certificate), str(tls.key)) if tls else None,
-        workers=processors() if server.workers == "auto" else int(server.workers),
+        workers=workers_of(settings),
         graceful_timeout=server.graceful_timeout,
         keep_alive_timeout=server.keep_alive_timeout,
         max_header_size=server.max_header_size,
@@ -273,6 +304,12 @@ def plan_of(settings: Settings) -> ServingPlan:
         max_connections_per_address=server.max_connections_per_address,
         admin_bind=settings.admin.bind or None,
     )
+
+
+def workers_of(settings: Settings) -> int:
+    """How many workers serve."""
+    workers = settings.server.workers
+    return processors() if workers == "auto" else int(workers)
 
 
 def processors(quota: Path = CPU_QUOTA) -> int:
@@ -299,6 +336,6 @@ def worker(control: int) -> int:
             handler = logging_on.enter_context(
                 logging_to_standard_error(log.level, log.format, access=log.access)
             )
-            return Service(settings, handler)
+            return Service(settings, handler, shared_of(made_for_worker(payload)))
 
         return run_worker(control, build)

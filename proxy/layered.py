@@ -13,12 +13,16 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
+from typing import Final
 
 from pydantic import SecretStr
 
-from proxy.cache.cache import Cache, CacheOptions
-from proxy.cache.judging import Checks
-from proxy.cache.layer import Cached
+from proxy.cache.cache import Cache
+from proxy.cache.filling.judging import Checks
+from proxy.cache.memory.shared_memory import SharedMemory
+from proxy.cache.options import CacheOptions
+from proxy.cache.rules.shares import CannotShare, Shared, shares_of
+from proxy.cache.serving.layer import Cached
 from proxy.config import Settings
 from proxy.config import settings as options
 from proxy.integrity.checksums import new_sum
@@ -34,6 +38,7 @@ from proxy.origins.resuming import Resuming, Trouble
 from proxy.origins.retrying import RetryOptions
 
 _log = logging.getLogger("headgate")
+_MIB: Final = 1024 * 1024
 
 
 def with_layers(
@@ -57,17 +62,43 @@ def _note_trouble(origin: str, meters: Meters, trouble: Trouble) -> None:
     _log.log(level, "origins.%s: %s", origin, trouble)
 
 
-def make_cache(table: options.Cache | None) -> Cache | None:
+def share_memory(table: options.Cache | None, workers: int, memory: SharedMemory) -> Shared | None:
+    """Where several workers share slices that are kept in memory only; None where they don't.
+
+    `memory` is asked for a directory, which is to be given back.
+    """
+    if table is None or table.directory is not None or workers < 2:
+        return None
+    try:
+        shares = shares_of(table.memory, table.slice, workers)
+        directory = memory.take(shares.room)
+    except CannotShare as why:
+        _log.warning(
+            "cache: each of %d workers fetches and keeps slices for itself, up to %d MiB: %s",
+            workers,
+            table.memory // _MIB,
+            why,
+        )
+        return None
+    shared, own = shares.shared // _MIB, shares.own // _MIB
+    said = "cache: %d workers share %d MiB of slices in %s; each has %d MiB of its own"
+    _log.info(said, workers, shared, directory, own)
+    return Shared(str(directory), shares)
+
+
+def make_cache(table: options.Cache | None, shared: Shared | None = None) -> Cache | None:
     """The cache that a table of the configuration describes, for one worker."""
     if table is None:
         return None
+    directory = table.directory if shared is None else shared.directory
     return Cache(
         CacheOptions(
-            directory=str(table.directory) if table.directory is not None else None,
-            size=table.size,
+            directory=str(directory) if directory is not None else None,
+            in_memory=shared is not None,
+            size=table.size if shared is None else shared.shares.shared,
             files=table.files,
-            free=table.free,
-            memory=table.memory,
+            free=table.free if shared is None else 0,
+            memory=table.memory if shared is None else shared.shares.own,
             width=table.slice,
             read_ahead=table.read_ahead,
             missing_ttl=table.missing_ttl,
@@ -119,6 +150,8 @@ _CACHE_NUMBERS: Mapping[names.Metric, str] = {
     names.CACHE_DISK_LIMIT: "disk_limit",
     names.CACHE_DISK_FILES: "disk_files",
     names.CACHE_DISK_FILES_LIMIT: "disk_files_limit",
+    names.CACHE_SHARED: "shared_used",
+    names.CACHE_SHARED_LIMIT: "shared_limit",
     names.CACHE_MEMORY: "memory_used",
     names.CACHE_MEMORY_LIMIT: "memory_limit",
     names.CACHE_ENTRIES: "entries",

@@ -238,8 +238,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Slices held by all workers, and what they may hold.",
             "bytes",
             (
-                Query(f"sum by (instance) (headgate_cache_memory_bytes{{{OURS}}})", "{{instance}}"),
-                Query(f"sum(headgate_cache_memory_limit_bytes{{{OURS}}})", "limit"),
+                Query(
+                    f"sum by (instance) ({{__name__=~"
+                    f'"headgate_cache_(shared_)?memory_bytes",{OURS}}})',
+                    "{{instance}}",
+                ),
+                Query(
+                    f'sum({{__name__=~"headgate_cache_(shared_)?memory_limit_bytes",{OURS}}})',
+                    "limit",
+                ),
             ),
         ),
         Panel(

@@ -1,7 +1,7 @@
 """The operator's hands on the cache: what is kept, purging, checking, filling.
 
-Workers are asked by the names of `proxy.cache.operations`. What reads the disk is done by one of
-them; only without a directory does each have slices of its own.
+Workers are asked by the names of `proxy.cache.operations`. What reads the directory is done by one
+of them; only without one does each have slices of its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ MOST_OBJECTS: Final = 10_000
 MOST_KEYS: Final = 1000
 KINDS: Final = ("key", "prefix", "tag", "all", "path")
 # What all processes have together, so that it is not added up.
-_SHARED: Final = ("disk_bytes", "disk_files", "disk_limit", "disk_files_limit")
+_SHARED: Final = (
+    "shared_used",
+    "shared_limit",
+    "disk_bytes",
+    "disk_files",
+    "disk_limit",
+    "disk_files_limit",
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -114,7 +121,9 @@ class CacheDoor:
 
     async def _purged(self, arguments: Mapping[str, Any], tell: Tell) -> Outcome:
         begun = monotonic()
-        purged = await Purging(self._fleet, arguments, tell).run()
+        options = self._options
+        purging = Purging(self._fleet, arguments, tell, options.former, options.purge_timeout)
+        purged = await purging.run()
         told = {
             "complete": not purged.faults,
             "objects": purged.objects,

@@ -195,6 +195,7 @@ def as_stats(total: Mapping[str, Any], workers: int) -> list[str]:
     all_given = sum(given.values())
     share = f"{(given['memory'] + given['disk']) / all_given:.1%}" if all_given else "-"
     memory = f"{size(total['memory_used'])} of {size(total['memory_limit'])}"
+    shared = f"{size(total['shared_used'])} of {size(total['shared_limit'])}"
     told = [
         ("memory", f"{memory} in {workers} workers, {total['memory_slices']} slices"),
         ("objects", f"{total['entries']} known"),
@@ -202,7 +203,12 @@ def as_stats(total: Mapping[str, Any], workers: int) -> list[str]:
         ("filled", f"{total['fills_started']} slices, {total['fills_failed']} failed"),
         ("purges", str(total["purges"])),
     ]
-    if total["directory"]:
+    if total["shared_limit"]:
+        rests = f"; it is left alone: {total['resting']}" if total["resting"] else ""
+        told.insert(0, ("shared", f"{shared} in memory, in {printable(total['directory'])}{rests}"))
+        told.append(("damaged", f"{total['disk_damaged']} slices"))
+        told.append(("evicted", f"{total['memory_evicted']} slices"))
+    elif total["directory"]:
         files = f"{total['disk_files']} of {total['disk_files_limit']} files"
         used = f"{size(total['disk_bytes'])} of {size(total['disk_limit'])}, {files}"
         rests = f"; it is left alone: {total['resting']}" if total["resting"] else ""

@@ -19,6 +19,9 @@ class AdminOptions:
         configuration: the effective configuration as text, its secrets masked.
         mounts: where in the public tree origins appear.
         cached: the names of the origins of which slices are kept.
+        purge_timeout: seconds that workers have to confirm a purge.
+        former: directories of slices that earlier configurations of this process named. What is in
+            them is given again when one is named anew, so that purges reach them too.
     """
 
     token: str | None = None
@@ -27,3 +30,5 @@ class AdminOptions:
     configuration: str = ""
     mounts: tuple[Mount, ...] = ()
     cached: tuple[str, ...] = ()
+    purge_timeout: float = 30.0
+    former: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """A purge of all workers and of the disk: when it is complete, nothing older is given any more.
 
     each worker forgets   those that serve, that leave, and that are just starting
-    one sweeps the disk   for each directory, once all have forgotten
+    one sweeps the disk   for each directory, once all have forgotten; also for those that were
+                          used before a reload and might be again
     new ones              that are started meanwhile forget before they serve
 
 A worker that forgets also remembers when, takes nothing that was asked for before, and answers
@@ -12,16 +13,13 @@ behind it finds nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final
 
 from proxy.observability.fleet import Fleet, Reply
 
-# Seconds in which all workers have to forget; one that starts answers when it serves, which takes
-# some seconds where an origin is far.
-CONFIRM: Final = 30.0
 # Seconds for all of it: a sweep reads what is known of every object.
 WHOLE: Final = 600.0
 # Seconds in which a worker has to be found that goes through the disk, if all die.
@@ -54,10 +52,24 @@ class Purged:
 
 
 class Purging:
-    """One purge. `arguments` are those of the workers' operations."""
+    """One purge. `arguments` are those of the workers' operations, `former` directories that only
+    earlier configurations used.
 
-    def __init__(self, fleet: Fleet, arguments: Mapping[str, Any], tell: Tell) -> None:
+    `confirm` is how many seconds all workers have to forget; one that starts answers when it
+    serves, which takes some where an origin is far.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        arguments: Mapping[str, Any],
+        tell: Tell,
+        former: Sequence[str] = (),
+        confirm: float = 30.0,
+    ) -> None:
         self._fleet = fleet
+        self._former = former
+        self._confirm = confirm
         self._arguments = arguments
         self._tell = tell
         self._begun = monotonic()
@@ -80,8 +92,11 @@ class Purging:
                     break
                 # Those that took the places of workers that are gone can tell what they use.
                 await asyncio.sleep(_PAUSE)
+            if not self._purged.faults:
+                await self._sweep_former()
         self._purged.workers = sorted(self._confirmed)
-        self._purged.keeps = any(one.value is not None for one in self._confirmed.values())
+        used = any(one.value is not None for one in self._confirmed.values())
+        self._purged.keeps = used or bool(self._former)
         if not self._confirmed and not self._purged.faults:
             self._purged.faults["workers"] = "there is none"
         return self._purged
@@ -101,7 +116,7 @@ class Purging:
 
     async def _forget(self) -> None:
         """Has all workers forget that are there, until each has or is gone, or time is up."""
-        deadline = monotonic() + CONFIRM
+        deadline = monotonic() + self._confirm
         faults: dict[int, Reply] = {}
         while (missing := self._missing()) and (left := deadline - monotonic()) > 0:
             found = await asyncio.gather(*(self._ask_to_forget(pid, left) for pid in missing))
@@ -148,7 +163,16 @@ class Purging:
         present = self._fleet.present().keys()
         return bool(present) and present <= self._confirmed.keys()
 
-    async def _sweep_one(self, directory: str, users: list[int]) -> bool:
+    async def _sweep_former(self) -> None:
+        """Has directories gone through that might be used again, by any worker that is there."""
+        for directory in self._former:
+            anybody = [pid for pid in self._confirmed if pid in self._fleet.present()]
+            if directory in self._swept:
+                continue
+            if not await self._sweep_one(directory, anybody, "cache-sweep-former"):
+                self._purged.faults.setdefault(directory, "no worker could go through it")
+
+    async def _sweep_one(self, directory: str, users: list[int], what: str = "cache-sweep") -> bool:
         present, error = self._fleet.present(), ""
         # Those that don't leave, before those that do.
         for pid in sorted(users, key=lambda pid: present.get(pid) != "ready"):
@@ -158,9 +182,10 @@ class Purging:
             if left <= 0:
                 error = "there was no time left"
                 break
-            replies = await self._fleet.ask(
-                "cache-sweep", self._arguments, left, str(pid), take=self._tell
-            )
+            asked = self._arguments
+            if what != "cache-sweep":
+                asked = {**asked, "directory": directory}
+            replies = await self._fleet.ask(what, asked, left, str(pid), take=self._tell)
             for reply in replies:
                 if not reply.error:
                     self._purged.objects += reply.value["objects"]

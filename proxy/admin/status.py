@@ -94,8 +94,9 @@ def digest(values: Values) -> dict[str, Any]:
             "bytes": _by_label(values, names.CACHE_BYTES, 0),
             "disk": _sum(values, names.CACHE_DISK_BYTES),
             "disk_limit": _sum(values, names.CACHE_DISK_LIMIT),
-            "memory": _sum(values, names.CACHE_MEMORY),
-            "memory_limit": _sum(values, names.CACHE_MEMORY_LIMIT),
+            "memory": _sum(values, names.CACHE_MEMORY) + _sum(values, names.CACHE_SHARED),
+            "memory_limit": _sum(values, names.CACHE_MEMORY_LIMIT)
+            + _sum(values, names.CACHE_SHARED_LIMIT),
             "resting": _by_label(values, names.CACHE_RESTING, 0),
         },
         "first_byte": {

@@ -6,28 +6,28 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from proxy.cache.disk import Disk
-from proxy.cache.entry import Entries, Entry, Marks
-from proxy.cache.files import Files
-from proxy.cache.filling import Filler
-from proxy.cache.format import Head
-from proxy.cache.janitor import Janitor, Limits
-from proxy.cache.judging import Checks
-from proxy.cache.memory import Memory
-from proxy.cache.purge import Purge
-from proxy.cache.standing import Presence
-from proxy.cache.statistics import Statistics
-from proxy.cache.watching import FileWatcher
+from proxy.cache.disk.disk import Disk
+from proxy.cache.disk.files import Files
+from proxy.cache.disk.format import Head
+from proxy.cache.disk.watching import FileWatcher
+from proxy.cache.filling.entry import Entries, Entry, Marks
+from proxy.cache.filling.filling import Filler
+from proxy.cache.filling.judging import Checks
+from proxy.cache.memory.memory import Memory
+from proxy.cache.options import CacheOptions
+from proxy.cache.rules.purge import Purge
+from proxy.cache.rules.standing import Presence
+from proxy.cache.statistics import Bytes, Counts, Statistics, statistics_of
+from proxy.cache.upkeep.janitor import Janitor, Limits
 from proxy.semantics.representation import Representation
 
 logger = logging.getLogger("headgate")
 
-_MIB: Final = 1024 * 1024
 # Work in the background that waits at the same time; more is left undone, which costs no
 # correctness.
 MOST_BACKGROUND: Final = 256
@@ -36,54 +36,6 @@ _WRITES: Final = 5.0
 # Purges are remembered while other processes are told of them and the disk is gone through, so that
 # nothing from before them comes back.
 _MOST_FENCES, _FENCE_SECONDS = 1000, 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class CacheOptions:
-    """How the cache works. Sizes in bytes, times in seconds.
-
-    Attributes:
-        directory: where slices are kept on disk; None to keep them in memory only.
-        size, files, free: limits of the directory: bytes, files, and bytes that stay free on its
-            file system.
-        memory: for slices in memory and on their way, of one process.
-        width: of a slice.
-        read_ahead: slices fetched beyond the one a reader is at.
-        missing_ttl: for how long a missing object is known to be missing.
-        follow_demands: whether clients may say no-cache, only-if-cached and the like.
-    """
-
-    directory: str | None = None
-    size: int = 10 * 1024 * _MIB
-    files: int = 1_000_000
-    free: int = 1024 * _MIB
-    memory: int = 256 * _MIB
-    width: int = 8 * _MIB
-    read_ahead: int = 6
-    missing_ttl: float = 5.0
-    follow_demands: bool = False
-
-
-@dataclass(slots=True)
-class Bytes:
-    """Where the bytes of reads came from, in one process."""
-
-    memory: int = 0
-    disk: int = 0
-    filling: int = 0
-    bypassed: int = 0
-
-
-@dataclass(slots=True)
-class Counts:
-    """Answers by what the cache did for them, in one process."""
-
-    by_status: dict[str, int] = field(default_factory=dict)
-    purges: int = 0
-
-    def add(self, status: str) -> None:
-        """One more."""
-        self.by_status[status] = self.by_status.get(status, 0) + 1
 
 
 def _is_meant(entry: Entry, purge: Purge) -> bool:
@@ -110,7 +62,8 @@ class Cache:
         self.era = 0
         """How many purges there were: what was asked of an origin in an earlier one may be old."""
         if options.directory is not None:
-            self.disk = Disk(Files(options.directory), FileWatcher())
+            files = Files(options.directory)
+            self.disk = Disk(files, FileWatcher(), in_memory=options.in_memory)
         self.filler = Filler(self.memory, self.disk, self.replaced, self.seal, checks)
         self._background: set[asyncio.Task[Any]] = set()
         self._removing: dict[str, asyncio.Task[None]] = {}
@@ -122,7 +75,7 @@ class Cache:
         if self.disk is not None:
             await self.disk.start()
             options = self.options
-            limits = Limits(bytes=options.size, files=options.files, free=options.free)
+            limits = Limits(options.size, options.files, options.free, options.in_memory)
             self.janitor = Janitor(Path(self.disk.files.root), limits, self.disk.hits)
             self.janitor.start()
 
@@ -235,7 +188,7 @@ class Cache:
 
     def purge(self, purge: Purge) -> int:
         """Purges what this process holds, and sees to it that nothing older comes back; how many
-        objects that were. What is on disk is purged by `proxy.cache.sweeping`, once for all."""
+        objects that were. What is on disk is purged by `upkeep.sweeping`, once for all."""
         if len(self._fences) == _MOST_FENCES:
             self._doubtful = self._fences[0][0]
         self._fences.append((time(), purge))
@@ -293,37 +246,17 @@ class Cache:
 
     def statistics(self) -> Statistics:
         """What this process keeps and has done; takes no time."""
-        disk, counts, fills = self.disk, self.bytes, self.filler.counts
+        told, fills = self.bytes, self.filler.counts
         usage = None if self.janitor is None else self.janitor.statistics()
-        return Statistics(
-            directory=self.options.directory or "",
-            resting=disk.resting if disk is not None else "",
-            entries=len(self.entries),
-            memory_used=self.memory.used,
-            memory_limit=self.memory.limit,
-            memory_slices=self.memory.count,
-            memory_evicted=self.memory.evicted,
-            bytes_memory=counts.memory,
-            bytes_disk=counts.disk,
-            bytes_fill=counts.filling,
-            bytes_bypass=counts.bypassed,
-            fills_started=fills.started,
-            fills_failed=fills.failed,
-            fills_left=fills.left,
-            fills_followed=fills.followed,
-            fills_taken_over=fills.taken_over,
-            bypassed=fills.bypassed,
-            purges=self.counts.purges,
-            disk_damaged=disk.counts.damaged if disk is not None else 0,
-            disk_written=disk.counts.written if disk is not None else 0,
-            disk_written_bytes=disk.counts.written_bytes if disk is not None else 0,
-            disk_failures=disk.counts.failures if disk is not None else 0,
-            disk_evicted=usage.evicted if usage is not None else 0,
-            disk_evicted_bytes=usage.evicted_bytes if usage is not None else 0,
-            disk_bytes=usage.bytes if usage is not None else 0,
-            disk_files=usage.files if usage is not None else 0,
-            disk_limit=self.options.size if disk is not None else 0,
-            disk_files_limit=self.options.files if disk is not None else 0,
+        return statistics_of(
+            self.options,
+            len(self.entries),
+            told,
+            fills,
+            self.counts.purges,
+            self.memory,
+            self.disk,
+            usage,
         )
 
     async def presence(self, entry: Entry, indexes: Sequence[int], begun: int | None) -> Presence:
@@ -347,4 +280,7 @@ class Cache:
         if unknown and self.disk is not None and entry.on_disk:
             there = sum(await self.disk.is_stored(unknown))
         own = int(begun is not None and begun in indexes)
-        return Presence(memory, disk + there, filling, len(unknown) - there, own)
+        nowhere, disk = len(unknown) - there, disk + there
+        if self.options.in_memory:
+            memory, disk = memory + disk, 0
+        return Presence(memory, disk, filling, nowhere, own)

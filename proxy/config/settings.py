@@ -123,6 +123,10 @@ class Admin(Table):
     """Whether profiles, memory, tasks and stalls are shown below /debug/: never, to those with
     the token, or to all who get in."""
 
+    purge_timeout: Annotated[Duration, Field(ge=1.0, le=300.0)] = 30.0
+    """In which all workers have to confirm a purge, those too that are just starting; beyond it the
+    answer is 504."""
+
 
 class S3Origin(Table):
     """A bucket of any store that speaks S3."""
@@ -285,7 +289,7 @@ class Cache(Table):
 
     directory: OptionalFile = None
     """Where slices are kept on disk, shared by all workers and found again after a restart. Left
-    out: they are kept in memory only, by each worker for itself."""
+    out: they are kept in memory only."""
 
     size: Annotated[Size, Field(ge=16 * 1024 * KIB)] = 10 * 1024 * 1024 * KIB
     """Most bytes that the directory may hold."""
@@ -297,7 +301,10 @@ class Cache(Table):
     """Bytes that stay free on its file system, whatever `size` allows."""
 
     memory: Annotated[Size, Field(ge=1024 * KIB)] = 256 * 1024 * KIB
-    """Bytes of slices that each worker may hold in memory, those on their way among them."""
+    """Bytes of slices that each worker may hold in memory, those on their way among them. Several
+    workers without a `directory` hold as much together: half is shared, in a private directory of
+    /dev/shm, the other half is divided among them. Where there is no room for that, or `memory` is
+    less than four slices for each worker (and 2 MiB), each holds as much for itself."""
 
     slice: Annotated[Size, Field(ge=256 * KIB, le=64 * 1024 * KIB)] = 8 * 1024 * KIB
     """Bytes of one slice: what the origin is asked for at once. Smaller ones read less in vain

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Final, Literal, cast
 
 from proxy.errors import ChecksumMismatch, NotVerifiable, OriginFault
@@ -259,15 +260,19 @@ class VerifiedObject:
         async with aclosing(self._opened.read(Span(0, size))) as buffers:
             position = 0
             async for buffer in buffers:
+                begun = monotonic()
                 if rolling.take(buffer):
                     await rolling.work()
+                self._note_spent(begun)
                 piece = buffer if whole else _cut(buffer, position, span)
                 position += len(buffer)
                 if piece:
                     if held and streamed:
                         yield held.pop()
                     held.append(piece)
+        begun = monotonic()
         self._compare(expected, await rolling.digest())
+        self._note_spent(begun)
         confirm = getattr(self._opened, "confirm", None)
         if confirm is not None:
             confirm(expected.algorithm)
@@ -275,6 +280,12 @@ class VerifiedObject:
         self._settle(Verdict("verified", expected.algorithm, bytes=span.length))
         if held:
             yield held[0] if len(held) == 1 else b"".join(held)
+
+    def _note_spent(self, begun: float) -> None:
+        """Something was checked since then, by `time.monotonic`: told with what the cache did."""
+        standing = getattr(self, "standing", None)
+        if standing is not None:
+            standing.verified += monotonic() - begun
 
     def _compare(self, expected: Checksum, found: bytes) -> None:
         """Raises ChecksumMismatch, after it was logged and reported, unless both are the same."""

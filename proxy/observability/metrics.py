@@ -262,8 +262,20 @@ CACHE_DISK_FILES: Final = Metric(
 CACHE_DISK_FILES_LIMIT: Final = Metric(
     "headgate_cache_disk_limit_files", "gauge", "The files that it may hold (files).", merge="max"
 )
+CACHE_SHARED: Final = Metric(
+    "headgate_cache_shared_memory_bytes",
+    "gauge",
+    "Slices that workers share in memory, where there is no directory.",
+    merge="max",
+)
+CACHE_SHARED_LIMIT: Final = Metric(
+    "headgate_cache_shared_memory_limit_bytes",
+    "gauge",
+    "What they may share there (half of memory).",
+    merge="max",
+)
 CACHE_MEMORY: Final = Metric(
-    "headgate_cache_memory_bytes", "gauge", "Slices in memory, of all workers."
+    "headgate_cache_memory_bytes", "gauge", "Slices in workers' own memory, added up."
 )
 CACHE_MEMORY_LIMIT: Final = Metric(
     "headgate_cache_memory_limit_bytes", "gauge", "What all workers may hold there (memory)."

@@ -10,27 +10,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from proxy.cache.disk import MOST_OPEN
+from proxy.cache.disk.disk import MOST_OPEN
+from proxy.cache.disk.file_systems import IN_MEMORY, file_system_of
+from proxy.cache.memory.shared_memory import SHARED_MEMORY
+from proxy.cache.memory.shared_memory import check_room as check_shared_room
+from proxy.cache.rules.shares import CannotShare, shares_of
 from proxy.config.settings import Cache
 from proxy.production.findings import Finding, error, ok, warning
 
 _ABOUT: Final = "cache"
-_GIB: Final = 1024**3
-MOUNTS: Final = Path("/proc/self/mountinfo")
+_MIB, _GIB = 1024**2, 1024**3
 # File systems that are on another machine: slow, and their locks and notices can't be relied on.
 _DISTANT: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "gpfs", "beegfs", "afs", "ocfs2"}
 )
 _DISTANT_FUSE: Final = ("fuse.s3fs", "fuse.sshfs", "fuse.rclone", "fuse.gluster", "fuse.goofys")
-_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 # Descriptors beside those of slices that are held open: fills, heads, and what is no cache.
 _OTHERS: Final = 768
 
 
-def check_cache(table: Cache, origin_connections: int) -> Iterator[Finding]:
+def check_cache(table: Cache, origin_connections: int, workers: int) -> Iterator[Finding]:
     """Whether the cache can work as it is configured, by this process's user and limits."""
     if table.directory is None:
-        yield ok(_ABOUT, "slices are kept in memory only, by each worker for itself")
+        yield check_sharing(table, workers)
         return
     directory = Path(table.directory)
     there = _nearest(directory)
@@ -43,6 +45,20 @@ def check_cache(table: Cache, origin_connections: int) -> Iterator[Finding]:
     yield check_file_system(there, file_system_of(there))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     yield check_open_files(hard, origin_connections)
+
+
+def check_sharing(table: Cache, workers: int, base: Path = SHARED_MEMORY) -> Finding:
+    """Whether workers that keep slices in memory only can share them."""
+    if workers == 1:
+        return ok(_ABOUT, "slices are kept in memory only, by the one worker")
+    try:
+        shares = shares_of(table.memory, table.slice, workers)
+        check_shared_room(base, shares.room)
+    except CannotShare as why:
+        said = f"each worker fetches and keeps slices for itself: {why}"
+        return warning(_ABOUT, said, "mend that, or name a cache.directory on a disk")
+    said = f"{workers} workers share {shares.shared // _MIB} MiB of slices in {base}"
+    return ok(_ABOUT, f"{said}; each has {shares.own // _MIB} MiB of its own")
 
 
 def _nearest(directory: Path) -> Path:
@@ -119,30 +135,12 @@ def check_files(there: Path, files: int) -> Iterator[Finding]:
         yield warning(_ABOUT, said, "lower cache.files, or make the file system with more inodes")
 
 
-def file_system_of(there: Path, mounts: Path = MOUNTS) -> str:
-    """The kind of file system something is on, as "ext4"; "" where that can't be told.
-
-    `mounts` is the kernel's list (proc_pid_mountinfo(5)): a mount's device is the third field, its
-    kind the first one behind the dash.
-    """
-    try:
-        device = there.stat().st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        for line in mounts.read_text(errors="replace").splitlines():
-            before, _, behind = line.partition(" - ")
-            if before.split()[2:3] == [wanted]:
-                return behind.partition(" ")[0]
-    except OSError:
-        pass
-    return ""
-
-
 def check_file_system(there: Path, kind: str) -> Finding:
     """Locks and notices of changes work on a disk of this machine only."""
     if kind in _DISTANT or kind.startswith(_DISTANT_FUSE):
         said = f"{there} is on another machine ({kind})"
         return error(_ABOUT, said, "name a directory on a disk of this machine")
-    if kind in _IN_MEMORY:
+    if kind in IN_MEMORY:
         said = f"{there} is in memory ({kind}), and counts against its limit"
         return warning(_ABOUT, said, "name a directory on a disk, or leave it out")
     return ok(_ABOUT, f"its file system is {kind or 'of a kind that is not told'}")

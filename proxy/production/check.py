@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from proxy.assembly import workers_of
 from proxy.config import Loaded, Settings
 from proxy.config.settings import S3Origin
 from proxy.production.cache import check_cache
@@ -53,7 +54,8 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     written = [directory for directory in _WRITTEN if directory.is_dir()]
     yield from check_machine(_origin_connections(settings), written)
     if settings.cache is not None:
-        yield from check_cache(settings.cache, _origin_connections(settings))
+        workers = workers_of(settings)
+        yield from check_cache(settings.cache, _origin_connections(settings), workers)
     for name, table in settings.origins.items():
         yield from check_origin(name, table)
 

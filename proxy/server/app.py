@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from time import monotonic
 
 from starlette.routing import Router
@@ -192,7 +193,8 @@ class PublicDoor:
         path = self.hot.path_to_keep(answer, scope) if self.hot is not None else None
         kept: list[bytes] | None = None if path is None else []
         try:
-            extra = (_request_id(record), *await self._about_cache(answer, record))
+            told = (_request_id(record), *await self._about_cache(answer, record))
+            extra = partial(self._with_times, answer, told)
             about, by = (plan, opened, answer.subject), channel
             if has_wish(fields):
                 digester = self.site.digester
@@ -224,11 +226,20 @@ class PublicDoor:
             fields.append(_age(report.age))
         if self.site.tells_cache:
             fields.append((b"cache-status", cache_status(report)))
-            standing = getattr(answer.object, "standing", None)
-            if standing is not None:
-                spent = (("origin", standing.waited), ("cache", standing.spent))
-                fields.append((b"server-timing", server_timing(spent)))
         return tuple(fields)
+
+    def _with_times(self, answer: Answer, told: tuple[Field, ...]) -> tuple[Field, ...]:
+        """Fields, and what the answer took up to its head, where clients may know that: at the
+        origin, in the cache, and for being checked."""
+        standing = getattr(answer.object, "standing", None)
+        if standing is None or not self.site.tells_cache:
+            return told
+        spent = (
+            ("origin", standing.waited),
+            ("cache", standing.spent),
+            ("verify", standing.verified),
+        )
+        return (*told, (b"server-timing", server_timing(spent)))
 
     def _as_fault(self, error: Exception, record: AccessRecord) -> Fault:
         """What the client is told. An error that is no `Fault` is ours: it is logged in full."""

@@ -31,6 +31,10 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 _WORKED = 10.0
 
 
+def _nothing() -> None:
+    """For a plan that has nothing to give back."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServingPlan:
     """What to serve, as plain values. Times in seconds, sizes in bytes.
@@ -48,6 +52,7 @@ class ServingPlan:
         max_connections_per_address: of one worker, 0 for no limit.
         admin_bind: where the operator's door is; None without.
         admin: what the operator's door is made from; not looked at here.
+        release: called in a thread, once, when no worker of this plan is left.
     """
 
     bind: tuple[str, ...]
@@ -61,6 +66,7 @@ class ServingPlan:
     max_connections_per_address: int = 0
     admin_bind: str | None = None
     admin: object = None
+    release: Callable[[], None] = _nothing
 
     @property
     def tls_bind(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ which must end the connection or the stream visibly short of its Content-Length.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
@@ -36,6 +36,9 @@ _SLACK = 1 / 16
 BYTES_PER_TURN = 1024 * 1024
 
 
+Extra = tuple[Field, ...] | Callable[[], tuple[Field, ...]]
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a response has come.
@@ -55,7 +58,7 @@ class Progress:
 async def send_plan(
     plan: Plan,
     opened: OpenObject | None,
-    extra: tuple[Field, ...],
+    extra: Extra,
     channel: tuple[Receive, Send],
     progress: Progress,
     stall_timeout: float,
@@ -68,7 +71,8 @@ async def send_plan(
     Args:
         plan: what to send.
         opened: what its spans are read from; not closed here.
-        extra: fields put before the plan's own.
+        extra: fields put before the plan's own; a function is asked for them when the head is
+            sent, after what was read for it.
         channel: ASGI's receive and send.
         progress: filled in as it goes.
         stall_timeout: seconds in which a client must take 64 KiB, or it is given up.
@@ -109,7 +113,7 @@ class _Sender:
     def __init__(
         self,
         plan: Plan,
-        extra: tuple[Field, ...],
+        extra: Extra,
         send: Send,
         progress: Progress,
         stall_timeout: float,
@@ -206,7 +210,8 @@ class _Sender:
         if not progress.started:
             progress.started, progress.status = True, self._plan.status
             progress.first_byte = monotonic()
-            fields = [*self._extra, *self._plan.fields]
+            extra = self._extra() if callable(self._extra) else self._extra
+            fields = [*extra, *self._plan.fields]
             await send(
                 {"type": "http.response.start", "status": progress.status, "headers": fields}
             )

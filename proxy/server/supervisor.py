@@ -107,6 +107,7 @@ class Supervisor:
         self._make_admin = admin
         self._listeners = Listeners()
         self._crew: Crew | None = None
+        self._plans: list[ServingPlan] = []
         self._retired: set[asyncio.Task[None]] = set()
         self._old: set[Crew] = set()
         self._coming: set[Crew] = set()
@@ -162,19 +163,34 @@ class Supervisor:
                 raise
 
     async def _serve(self, announce: Callable[[Started], None]) -> None:
-        crew = await self._start(await asyncio.to_thread(self._load))
+        crew = await self._load_and_start()
         announce(self._started(crew))
         while True:
             await self._reload.wait()
             self._reload.clear()
             try:
-                await self._start(await asyncio.to_thread(self._load))
+                await self._load_and_start()
                 logger.info("the new configuration is in effect")
             except (ConfigurationError, StartError) as error:
                 self._meters.add(names.RELOADS, 1, "refused")
                 logger.warning("the new configuration is refused, the old one stays: %s", error)
 
     # --- starting ---------------------------------------------------------------------------
+
+    async def _load_and_start(self) -> Crew:
+        plan = await asyncio.to_thread(self._load)
+        self._plans.append(plan)
+        try:
+            return await self._start(plan)
+        except BaseException:
+            if self._crew is None or self._crew.plan is not plan:
+                await self._release(plan)
+            raise
+
+    async def _release(self, plan: ServingPlan) -> None:
+        """Nobody serves by this plan any more."""
+        self._plans.remove(plan)
+        await asyncio.to_thread(plan.release)
 
     async def _start(self, plan: ServingPlan) -> Crew:
         """Starts a crew for the plan, and retires the one there was. On an error all stays."""
@@ -209,6 +225,7 @@ class Supervisor:
     async def _see_off(self, crew: Crew) -> None:
         total, unknown = await crew.retire(crew.plan.graceful_timeout)
         self._old.discard(crew)
+        await self._release(crew.plan)
         _say("replaced", total, unknown)
 
     async def _open_door(self, plan: ServingPlan) -> None:
@@ -290,6 +307,8 @@ class Supervisor:
         if self._door is not None:
             await self._door.serving.drain(_ADMIN_GRACE)
         self._listeners.close_except(Listeners())
+        for plan in list(self._plans):
+            await self._release(plan)
 
     async def _reap(self) -> None:
         while True:

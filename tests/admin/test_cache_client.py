@@ -88,6 +88,7 @@ def test_a_stream_has_an_end() -> None:
 
 STATS = {
     "directory": "/d", "resting": "full", "entries": 3, "memory_used": 10, "memory_limit": 1024,
+    "shared_used": 0, "shared_limit": 0,
     "memory_slices": 1, "memory_evicted": 0, "bytes_memory": 30, "bytes_disk": 20,
     "bytes_fill": 50, "bytes_bypass": 0, "fills_started": 4, "fills_failed": 1, "purges": 0,
     "disk_bytes": 512, "disk_files": 2, "disk_limit": 1024, "disk_files_limit": 9,
@@ -104,6 +105,11 @@ def test_statistics_in_words() -> None:
     )
     assert not any(line.startswith("disk") for line in in_memory)
     assert any("- of it" in line for line in in_memory)
+    shared = as_stats({**STATS, "shared_used": 512, "shared_limit": 2048, "memory_evicted": 7}, 2)
+    assert shared[0] == "shared   512 B of 2.0 KiB in memory, in /d; it is left alone: full"
+    assert shared[1] == "memory   10 B of 1.0 KiB in 2 workers, 1 slices"
+    assert not any(line.startswith("disk") for line in shared)
+    assert shared[-1] == "evicted  7 slices"
 
 
 def events(last: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import threading
 
@@ -38,13 +39,25 @@ def test_a_stream_becomes_lines() -> None:
     assert list(lines_of(stream, as_json=True))[-1] == '{"status": 200}'
 
 
+def request_over(connection: socket.socket) -> bytes:
+    """A request, which may come in pieces."""
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+        head, end, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if end and len(body) >= (int(length[1]) if length else 0):
+            break
+    return received
+
+
 def serve_once(answer: bytes) -> tuple[str, list[bytes], threading.Thread]:
     """A server for one request: its address, what it was asked, and its thread."""
     server, asked = socket.create_server(("127.0.0.1", 0)), list[bytes]()
 
     def run() -> None:
         with server, server.accept()[0] as connection:
-            asked.append(connection.recv(65536))
+            asked.append(request_over(connection))
             connection.sendall(answer)
 
     thread = threading.Thread(target=run)

@@ -23,6 +23,7 @@ class Workers(StubFleet):
         super().__init__()
         self.workers = dict(workers)
         self.did: list[tuple[str, int]] = []
+        self.swept: list[str | None] = []
         self.when: dict[tuple[str, int], Callable[[], str]] = {}
         """By question and worker: what happens, and the error it answers with or ""."""
         self._order: tuple[str, Arguments] | None = None
@@ -60,7 +61,8 @@ class Workers(StubFleet):
         error = self.when.get((what, pid), lambda: "")()
         if error:
             return [Reply(pid, f"worker-{pid}", error=error)]
-        if what == "cache-sweep":
+        if what.startswith("cache-sweep"):
+            self.swept.append(arguments.get("directory", self.workers[pid][1]))
             if take is not None:
                 take({"done": 1})
             return [Reply(pid, f"worker-{pid}", {"objects": 2, "slices": 3})]
@@ -86,12 +88,11 @@ class Workers(StubFleet):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purging, "_PAUSE", 0.001)
-    monkeypatch.setattr(purging, "CONFIRM", 0.2)
     monkeypatch.setattr(purging, "SETTLE", 0.5)
 
 
 async def run(fleet: Workers) -> Purged:
-    return await Purging(fleet, PURGE, lambda _: None).run()
+    return await Purging(fleet, PURGE, lambda _: None, confirm=0.2).run()
 
 
 async def test_all_forget_before_one_sweeps() -> None:
@@ -259,3 +260,32 @@ async def test_workers_that_end_before_they_can_be_asked() -> None:
         "it is gone",
         "it was not asked in time",
     }
+
+
+# --- what earlier configurations used -----------------------------------------------------------
+
+
+async def purged_with(workers: Workers, *former: str) -> Purged:
+    return await Purging(workers, PURGE, lambda _: None, former, confirm=0.2).run()
+
+
+async def test_what_only_earlier_configurations_used_is_swept_too() -> None:
+    workers = Workers({1: ("ready", "/d"), 2: ("draining", "/a")})
+    purged = await purged_with(workers, "/a", "/b")
+    assert (purged.faults, purged.objects, purged.slices) == ({}, 6, 9)
+    assert sorted(map(str, workers.swept)) == ["/a", "/b", "/d"], "one that drains still uses /a"
+    assert [what for what, _ in workers.did if "former" in what] == ["cache-sweep-former"]
+
+
+async def test_it_is_swept_though_nothing_is_kept_now() -> None:
+    workers = Workers({1: ("ready", None)})
+    purged = await purged_with(workers, "/a")
+    assert (purged.faults, purged.keeps, workers.swept) == ({}, True, ["/a"])
+
+
+async def test_one_that_can_not_be_swept_makes_it_no_success() -> None:
+    workers = Workers({1: ("ready", "/d"), 2: ("ready", "/d")})
+    workers.when["cache-sweep-former", 1] = lambda: "the cache's directory fails"
+    assert (await purged_with(workers, "/a")).faults == {}, "another one could"
+    workers.when["cache-sweep-former", 2] = lambda: "the cache's directory fails"
+    assert (await purged_with(workers, "/a")).faults == {"/a": "the cache's directory fails"}

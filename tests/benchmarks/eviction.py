@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from time import perf_counter
 
-from proxy.cache.eviction import Policy
+from proxy.cache.rules.eviction import Policy
 
 OBJECTS = 100_000
 ALPHAS = (0.8, 1.0)

@@ -22,9 +22,9 @@ from time import clock_gettime, monotonic, pthread_getcpuclockid, sleep
 
 import uvloop
 
-from proxy.cache.hits import HitTable
-from proxy.cache.holdings import SHARDS
-from proxy.cache.janitor import Janitor, Limits
+from proxy.cache.disk.hits import HitTable
+from proxy.cache.upkeep.holdings import SHARDS
+from proxy.cache.upkeep.janitor import Janitor, Limits
 
 SLICE = 8 << 20
 SLICES_OF_AN_OBJECT = 4

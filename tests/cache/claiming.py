@@ -15,7 +15,7 @@ from tests.cache.directory import eventually
 _PROGRAM = """
 import os, signal, sys, time
 from random import Random
-from proxy.cache.claims import claim
+from proxy.cache.disk.claims import claim
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:

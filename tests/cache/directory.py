@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy.cache.holdings import SHARDS
+from proxy.cache.upkeep.holdings import SHARDS
 
 PATIENCE = 60.0
 
@@ -59,8 +59,8 @@ _PROGRAM = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from proxy.cache.hits import HitTable
-from proxy.cache.janitor import Janitor, Limits
+from proxy.cache.disk.hits import HitTable
+from proxy.cache.upkeep.janitor import Janitor, Limits
 root = Path(sys.argv[1])
 janitor = Janitor(root, Limits(*map(int, sys.argv[2:5])), HitTable.open(root / "hits"))
 janitor.start()

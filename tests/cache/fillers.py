@@ -17,16 +17,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
 
-from proxy.cache.disk import Disk
-from proxy.cache.entry import Entry
-from proxy.cache.files import Files
-from proxy.cache.filling import Filler, Source
-from proxy.cache.format import Head
-from proxy.cache.growing import Slice
-from proxy.cache.memory import Memory
-from proxy.cache.naming import object_name
-from proxy.cache.slices import slice_span
-from proxy.cache.watching import FileWatcher
+from proxy.cache.disk.disk import Disk
+from proxy.cache.disk.files import Files
+from proxy.cache.disk.format import Head
+from proxy.cache.disk.watching import FileWatcher
+from proxy.cache.filling.entry import Entry
+from proxy.cache.filling.filling import Filler, Source
+from proxy.cache.memory.growing import Slice
+from proxy.cache.memory.memory import Memory
+from proxy.cache.rules.naming import object_name
+from proxy.cache.rules.slices import slice_span
 from proxy.origins.base import WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.semantics.representation import Span

@@ -11,11 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from proxy.cache.checking import BlockSums
-from proxy.cache.disk import Disk
-from proxy.cache.files import Files
-from proxy.cache.format import Head, Label, write_footer
-from proxy.cache.watching import FileWatcher
+from proxy.cache.disk.disk import Disk
+from proxy.cache.disk.files import Files
+from proxy.cache.disk.format import Head, Label, write_footer
+from proxy.cache.disk.watching import FileWatcher
+from proxy.cache.rules.checking import BlockSums
 from proxy.origins.threads import THREADS, Threads
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from proxy.cache.cache import Cache, CacheOptions
-from proxy.cache.layer import Cached
+from proxy.cache.cache import Cache
+from proxy.cache.options import CacheOptions
+from proxy.cache.serving.layer import Cached
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
 from proxy.origins.memory import MemoryOrigin
 from proxy.semantics.freshness import Terms

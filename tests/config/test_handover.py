@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.config import dump_for_worker, load_from_supervisor
+from proxy.config import dump_for_worker, load_from_supervisor, made_for_worker
 from tests.config.helpers import load_text
 
 TEXT = """
@@ -45,3 +45,12 @@ def test_what_is_handed_over_arrives(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     assert b"hunter2" in dumped
     assert load_from_supervisor(dumped) == settings
+    assert made_for_worker(dumped) is None
+
+
+def test_what_was_made_for_the_workers_arrives_beside(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2")
+    settings = load_text(tmp_path, TEXT).settings
+    dumped = dump_for_worker(settings, {"directory": "/a\nb", "own": 3})
+    assert load_from_supervisor(dumped) == settings
+    assert made_for_worker(dumped) == {"directory": "/a\nb", "own": 3}

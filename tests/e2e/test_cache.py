@@ -116,6 +116,7 @@ def test_fresh_stale_revalidated(faults: Faults, tmp_path: Path) -> None:
         assert told[1]["age"] == "0"
         assert told[0]["server-timing"].startswith("origin;dur=")
         assert ", cache;dur=" in told[0]["server-timing"]
+        assert ", verify;dur=" in told[0]["server-timing"]
         time.sleep(1.1)
         again = httpx.get(url)
         assert again.content == body

@@ -36,7 +36,13 @@ LONG = "max-age=86400"
 ASKED = 40
 
 
-def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") -> str:
+def configuration(
+    store: SeaweedFS,
+    directory: Path | None,
+    prefix: str = "",
+    more: str = "",
+    purge_timeout: str = "30s",
+) -> str:
     kept = f'directory = "{directory}"' if directory is not None else ""
     text = f"""
         [server]
@@ -45,8 +51,10 @@ def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") ->
         graceful_timeout = "1s"
         [admin]
         bind = "127.0.0.1:0"
+        purge_timeout = "{purge_timeout}"
         [cache]
         {kept}
+        {more}
         slice = "256KiB"
         default_ttl = "24h"
         missing_ttl = "1h"
@@ -62,12 +70,15 @@ def configuration(store: SeaweedFS, directory: Path | None, prefix: str = "") ->
 
 
 @contextlib.contextmanager
-def running(store: SeaweedFS, directory: Path | None, prefix: str = "") -> Iterator[Headgate]:
+def running(
+    store: SeaweedFS, directory: Path | None, *told: str, **more: str
+) -> Iterator[Headgate]:
     environment = {
         "AWS_ACCESS_KEY_ID": store.access_key_id,
         "AWS_SECRET_ACCESS_KEY": store.secret_access_key,
     }
-    with Headgate(configuration(store, directory, prefix), environment=environment) as program:
+    text = configuration(store, directory, *told, **more)
+    with Headgate(text, environment=environment) as program:
         yield program
 
 
@@ -247,7 +258,7 @@ def test_each_worker_that_comes_or_goes_meanwhile_keeps_nothing_old(
 
 def test_a_worker_that_hangs_makes_a_purge_no_success(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
     put(seaweedfs, "hang.bin", b"x")
-    with running(seaweedfs, tmp_path / "slices") as program:
+    with running(seaweedfs, tmp_path / "slices", purge_timeout="2s") as program:
         workers = httpx.get(f"{program.admin_url}/readyz").json()["workers"]
         hung = workers[0]["pid"]
         os.kill(hung, signal.SIGSTOP)
@@ -260,6 +271,36 @@ def test_a_worker_that_hangs_makes_a_purge_no_success(seaweedfs: SeaweedFS, tmp_
         finally:
             os.kill(hung, signal.SIGCONT)
         assert purge(program, kind="key", value="hang.bin")["complete"]
+
+
+def test_a_directory_that_is_named_again_gives_nothing_old(
+    seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    """It was not in use when its object was purged."""
+    put(seaweedfs, "former.bin", b"old")
+    with running(seaweedfs, tmp_path / "first") as program:
+
+        def reload(directory: Path) -> None:
+            accepted = program.output().count("is in effect")
+            program.rewrite(configuration(seaweedfs, directory))
+            os.kill(program.pid, signal.SIGHUP)
+            until = time.monotonic() + 60
+            while program.output().count("is in effect") == accepted or program_is_leaving(program):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
+        assert asked(program, "former.bin") == {b"old"}
+        reload(tmp_path / "second")
+        put(seaweedfs, "former.bin", b"new")
+        assert purge(program, kind="key", value="former.bin")["slices"] == 1
+        reload(tmp_path / "first")
+        assert asked(program, "former.bin") == {b"new"}
+
+
+def program_is_leaving(program: Headgate) -> bool:
+    """Whether workers of an earlier configuration are still there."""
+    workers = httpx.get(f"{program.admin_url}/readyz").json()["workers"]
+    return len(workers) > 2
 
 
 def test_what_is_kept_is_listed_and_counted(program: Headgate, seaweedfs: SeaweedFS) -> None:
@@ -406,13 +447,27 @@ def test_mistakes_are_one_line(program: Headgate, tmp_path: Path) -> None:
 def test_in_memory_only(seaweedfs: SeaweedFS) -> None:
     put(seaweedfs, "memory/a.bin", b"old" * 1000, "m")
     with running(seaweedfs, None) as program:
-        assert cli(program, "warm", "memory/").stdout.startswith("2 objects read"), "each worker's"
+        assert cli(program, "warm", "memory/").stdout.startswith("1 objects read"), "for both"
         [one] = httpx.get(f"{program.admin_url}/cache/objects?prefix=memory/").json()["objects"]
         assert (one["kept"], one["slices"]) == (3000, 1)
         assert asked(program, "memory/a.bin") == {b"old" * 1000}
         put(seaweedfs, "memory/a.bin", b"new" * 1000, "m")
-        assert purge(program, kind="tag", value="m")["objects"] == 2
+        told = purge(program, kind="tag", value="m")
+        assert (told["objects"], told["slices"], len(told["workers"])) == (1, 1, 2)
         assert asked(program, "memory/a.bin") == {b"new" * 1000}
+        assert json.loads(cli(program, "scrub", "--json").stdout)["slices"] == 1
+
+
+def test_in_memory_that_can_not_be_shared(seaweedfs: SeaweedFS) -> None:
+    put(seaweedfs, "alone/a.bin", b"old" * 1000, "m")
+    with running(seaweedfs, None, more='memory = "1MiB"') as program:
+        assert cli(program, "warm", "alone/").stdout.startswith("2 objects read"), "each worker's"
+        [one] = httpx.get(f"{program.admin_url}/cache/objects?prefix=alone/").json()["objects"]
+        assert (one["kept"], one["slices"]) == (3000, 1)
+        assert asked(program, "alone/a.bin") == {b"old" * 1000}
+        put(seaweedfs, "alone/a.bin", b"new" * 1000, "m")
+        assert purge(program, kind="tag", value="m")["objects"] == 2
+        assert asked(program, "alone/a.bin") == {b"new" * 1000}
         assert json.loads(cli(program, "scrub", "--json").stdout)["of"] == 0
 
 

@@ -27,8 +27,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from proxy.cache.files import SHARDS, Files
-from proxy.cache.sweeping import Swept, scrub_shard
+from proxy.cache.disk.files import SHARDS, Files
+from proxy.cache.upkeep.sweeping import Swept, scrub_shard
 from tests.benchmarks.processes import descendants
 from tests.e2e.program import Headgate
 from tests.faults.control import Faults

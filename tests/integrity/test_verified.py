@@ -557,3 +557,39 @@ async def test_what_is_not_checked_is_lent_with_the_same_verdict(
 async def test_what_cant_be_lent_is_not_offered() -> None:
     opened = await Layer(stored(SMALL)).origin.open("a")
     assert not hasattr(opened, "lend")
+
+
+# --- what it took -------------------------------------------------------------------------------
+
+
+class Standing:
+    def __init__(self) -> None:
+        self.verified = 0.0
+
+
+class _KeptObject(_WatchedObject):
+    cache_report = "what the cache did"
+
+    def __init__(self, origin: Watched, opened: OpenObject) -> None:
+        super().__init__(origin, opened)
+        self.standing = Standing()
+
+
+class Kept(Watched):
+    """As a layer that keeps objects: it tells what it did."""
+
+    async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
+        return _KeptObject(self, await self._origin.open(key, want))
+
+
+@pytest.mark.parametrize("algorithm", ["crc64nvme", "sha256"])
+async def test_what_checking_takes_is_noted_with_what_the_cache_did(algorithm: Algorithm) -> None:
+    layer = Layer(stored(SMALL, checksum_of(algorithm, SMALL)))
+    layer.over(Kept(layer.memory))
+    opened = await layer.origin.open("a")
+    reading = opened.read(Span(0, len(SMALL)))
+    async with aclosing(reading):
+        assert await anext(reading) == SMALL
+        assert opened.standing is not None
+        assert opened.standing.verified > 0, "all of it was checked before its first byte"
+    await opened.aclose()

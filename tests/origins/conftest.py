@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from proxy.cache.cache import CacheOptions
+from proxy.cache.options import CacheOptions
 from proxy.origins.base import Lister, Origin
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.memory import MemoryOrigin, StoredObject

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cache.memory.shared_memory import SHARED_MEMORY
 from proxy.config.settings import Cache
 from proxy.production.cache import (
     check_cache,
@@ -16,7 +17,7 @@ from proxy.production.cache import (
     check_open_files,
     check_privacy,
     check_room,
-    file_system_of,
+    check_sharing,
 )
 
 GIB = 1024**3
@@ -27,7 +28,7 @@ def table_of(directory: Path | None, **more: object) -> Cache:
 
 
 def said_of(table: Cache) -> dict[str, str]:
-    return {one.said: one.severity for one in check_cache(table, 64)}
+    return {one.said: one.severity for one in check_cache(table, 64, 2)}
 
 
 def test_a_private_directory_with_room_is_well(tmp_path: Path) -> None:
@@ -113,21 +114,6 @@ def test_entries_for_files(
     assert len(list(check_files(tmp_path, 1000))) == count
 
 
-def test_the_kind_of_a_file_system_is_the_kernels_word(tmp_path: Path) -> None:
-    device = tmp_path.stat().st_dev
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
-        "24 1 0:999999 / /other rw - ext4 /dev/a rw\n"
-        f"36 24 {os.major(device)}:{os.minor(device)} / /mnt rw,noatime shared:1 - nfs4 s:/x rw\n"
-    )
-    assert file_system_of(tmp_path, mounts) == "nfs4"
-    mounts.write_text("24 1 0:999999 / /other rw - ext4 /dev/a rw\n")
-    assert file_system_of(tmp_path, mounts) == ""
-    assert file_system_of(tmp_path, tmp_path / "none") == ""
-    assert file_system_of(tmp_path / "none") == ""
-    assert file_system_of(Path("/proc")) == "proc"
-
-
 @pytest.mark.parametrize(
     ("kind", "severity"),
     [("ext4", "ok"), ("xfs", "ok"), ("", "ok"), ("tmpfs", "warning"), ("nfs4", "error"),
@@ -145,6 +131,19 @@ def test_descriptors(hard: int, severity: str) -> None:
     assert check_open_files(hard, 64).severity == severity
 
 
-def test_in_memory_only_there_is_nothing_to_look_at() -> None:
-    [finding] = check_cache(table_of(None), 64)
+def test_in_memory_only_workers_share_or_are_told_why_not(tmp_path: Path) -> None:
+    table = table_of(None, memory="16MiB", slice="256KiB")
+    [finding] = check_cache(table, 64, 2)
     assert finding.severity == "ok"
+    assert finding.said == "2 workers share 7 MiB of slices in /dev/shm; each has 3 MiB of its own"
+    assert "by the one worker" in check_sharing(table, 1, tmp_path).said
+    for base, more, why in (
+        (tmp_path, {}, f"{tmp_path} is not in memory"),
+        (tmp_path / "none", {}, f"there is no {tmp_path}/none"),
+        (SHARED_MEMORY, {"slice": "8MiB"}, "cache.memory would have to be 66 MiB"),
+        (SHARED_MEMORY, {"memory": "1024TiB"}, "/dev/shm has room for "),
+    ):
+        table = table_of(None, **{"memory": "16MiB", "slice": "256KiB", **more})
+        told = check_sharing(table, 2, base)
+        assert told.severity == "warning"
+        assert told.said.startswith("each worker fetches and keeps slices for itself: " + why)

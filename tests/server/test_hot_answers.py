@@ -10,8 +10,9 @@ from time import monotonic
 import pytest
 from starlette.types import Message
 
-from proxy.cache.cache import Cache, CacheOptions
-from proxy.cache.layer import Cached
+from proxy.cache.cache import Cache
+from proxy.cache.options import CacheOptions
+from proxy.cache.serving.layer import Cached
 from proxy.errors import ClientGone, OriginTimeout
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Checking, Policy, Verified

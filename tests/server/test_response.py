@@ -12,9 +12,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientGone, Fault, OriginBroke
 from proxy.origins.lending import Piece, Stretch
+from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Representation, Span
-from proxy.server.response import BYTES_PER_TURN, Progress, send_plan
+from proxy.server.response import BYTES_PER_TURN, Extra, Progress, send_plan
 from proxy.server.zero_copy import FEWEST_LENT, LENT, takes_files
 from tests.server.asgi import Client
 
@@ -52,14 +53,18 @@ def plan_of(length: int) -> Plan:
 class Exchange:
     """A plan, sent to a client in this process."""
 
-    def __init__(self, plan: Plan, opened: Bytes, stall_timeout: float = 5) -> None:
+    def __init__(
+        self, plan: Plan, opened: Bytes, stall_timeout: float = 5, extra: Extra = ()
+    ) -> None:
         self.plan, self.opened, self.stall_timeout = plan, opened, stall_timeout
+        self.extra = extra
         self.progress = Progress()
         self.client = Client(self._app)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        channel = (receive, send)
         await send_plan(
-            self.plan, self.opened, (), (receive, send), self.progress, self.stall_timeout
+            self.plan, self.opened, self.extra, channel, self.progress, self.stall_timeout
         )
 
     async def run(self) -> None:
@@ -88,6 +93,20 @@ async def test_the_last_buffer_ends_the_message() -> None:
     exchange.client.on_send = note
     await exchange.run()
     assert seen == [(2, True), (3, False)]
+
+
+async def test_fields_may_be_made_when_the_head_is_sent() -> None:
+    """Then they can tell what was done before it."""
+    opened, asked = Bytes(2, 3), list[int]()
+
+    def extra() -> tuple[Field, ...]:
+        asked.append(opened.given)
+        return ((b"x-given", b"%d" % opened.given),)
+
+    exchange = Exchange(plan_of(5), opened, extra=extra)
+    await exchange.run()
+    assert asked == [1]
+    assert exchange.client.reply["x-given"] == "1"
 
 
 @pytest.mark.parametrize("buffers", [(4,), (2, 2), ()])

@@ -1,0 +1,1 @@
+"""What is known of objects, and how their slices come: each is fetched once."""

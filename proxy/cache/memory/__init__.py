@@ -1,0 +1,1 @@
+"""Slices in memory: a process's own, and where several processes share them."""

@@ -1,0 +1,1 @@
+"""The layer: objects given from slices, as an origin over an origin."""

@@ -1,0 +1,295 @@
+"""An object that is served from slices, and gets those it lacks from the origin.
+
+A read goes from slice to slice: from memory, from disk, from one that is just being filled, or,
+where there is no room to keep it, straight from the origin. Whichever it is, all bytes are of one
+version. A reader that goes on has the next slices fetched before it comes to them; the window opens
+as it takes bytes, so that who leaves after the first costs one slice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.cache.cache import Cache
+from proxy.cache.disk.stored import SliceGone
+from proxy.cache.filling.entry import Entry
+from proxy.cache.filling.filling import Filler, Source
+from proxy.cache.memory.growing import Slice
+from proxy.cache.rules.checking import sum_of
+from proxy.cache.rules.slices import indexes_of, pieces_of
+from proxy.cache.rules.standing import Standing, report_of
+from proxy.cache.serving.leases import EntryLease
+from proxy.errors import Fault, ObjectChanged
+from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
+from proxy.semantics.cache_status import CacheReport
+from proxy.semantics.freshness import Terms
+from proxy.semantics.ranges import ByteRange
+from proxy.semantics.representation import Representation, Span
+
+# Who reads an object from its start to its end has one more slice fetched ahead for each so many
+# bytes: four slices after 2 MiB.
+_TAKEN_PER_SLICE: Final = 512 * 1024
+# Slices dropped under a reader before it goes past the cache for the rest of one.
+_MOST_GONE: Final = 3
+# The share of memory that is not taken for what is read ahead.
+_SPARE: Final = 0.5
+
+
+class CachedObject:
+    """One version of one object. Whoever opened it calls `aclose`.
+
+    `begun` is the slice whose filling began with the opening, `terms` those it was opened on.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        cache: Cache,
+        entry: Entry,
+        standing: Standing,
+        begun: int | None = None,
+        terms: Terms = USUAL_TERMS,
+    ) -> None:
+        self._origin = origin
+        self._cache = cache
+        self._filler = cache.filler
+        self._entry = entry
+        self._begun = begun
+        self._terms = terms
+        self._tables: dict[int, Source] = {}
+        self.standing = standing
+        self.representation: Representation = entry.representation
+
+    # --- reading --------------------------------------------------------------------------------
+
+    async def read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        """The span's bytes; see `OpenObject.read`."""
+        entry, position = self._entry, span.start
+        ahead, last = self._cache.options.read_ahead, _last_to_fetch(entry, span)
+        whole = span.length == self.representation.size
+        window = _Window(self._filler, self._origin, entry, ahead, last, whole)
+        try:
+            for index, piece in pieces_of(span, entry.width):
+                window.reach(index, position - span.start)
+                async with aclosing(self._piece(index, piece)) as buffers:
+                    async for buffer in buffers:
+                        position += len(buffer)
+                        yield buffer
+                        window.reach(index, position - span.start)
+        finally:
+            entry.recent.append(position)
+            window.close()
+
+    async def _piece(self, index: int, piece: Span) -> AsyncGenerator[bytes, None]:
+        """What a span has in one slice."""
+        entry, base = self._entry, index * self._entry.width
+        position, gone, tried = piece.start, 0, False
+        while position < piece.stop:
+            source = None
+            if not gone or (gone < _MOST_GONE and self._filler.disk is not None):
+                source = await self._filler.get(self._origin, entry, index)
+            if source is None:
+                async with aclosing(self._past_the_cache(Span(position, piece.stop))) as buffers:
+                    async for buffer in buffers:
+                        yield buffer
+                return
+            rest = self._from(source, index, position - base, piece.stop - base)
+            try:
+                async with aclosing(rest) as buffers:
+                    async for buffer in buffers:
+                        position += len(buffer)
+                        yield buffer
+            except SliceGone:
+                gone += 1
+            except Fault as fault:
+                # Who fills it had its tries; who only waited for that has one more.
+                if tried or not fault.retryable:
+                    raise
+                tried = True
+
+    async def _from(
+        self, source: Source, index: int, start: int, stop: int
+    ) -> AsyncGenerator[bytes, None]:
+        self._tables[index] = source
+        count = self._cache.bytes
+        if not isinstance(source, Slice):
+            async with aclosing(source.read(start, stop, self.standing)) as buffers:
+                async for buffer in buffers:
+                    count.disk += len(buffer)
+                    yield buffer
+            return
+        source.interest += 1
+        source.was_read = True
+        try:
+            sure = self._entry.head.seal is not None or source.judged
+            read = self._held_back if sure else _read
+            async with aclosing(read(source, start, stop)) as buffers:
+                async for buffer in buffers:
+                    if source.state == "whole":
+                        count.memory += len(buffer)
+                    else:
+                        count.filling += len(buffer)
+                    yield buffer
+        finally:
+            self._filler.let_go(self._entry.slice_name(index), source)
+
+    async def _held_back(self, source: Slice, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """As `Slice.read`, but the last piece waits until all of the slice is known to be right."""
+        held: bytes | None = None
+        async with aclosing(source.read(start, stop)) as buffers:
+            async for buffer in buffers:
+                if held is not None:
+                    yield held
+                held = buffer
+        grew = source.state == "growing"
+        await source.settled()
+        if grew:
+            self.standing.verified += source.judging
+        if held is not None:
+            yield held
+
+    async def _past_the_cache(self, span: Span) -> AsyncGenerator[bytes, None]:
+        """Straight from the origin, at the reader's own pace; nothing of it is kept."""
+        entry, cache = self._entry, self._cache
+        cache.filler.counts.bypassed += 1
+        want = Want(first=ByteRange(span.start, span.stop - 1), pin=entry.representation)
+        try:
+            opened = await self._origin.open(entry.head.key, want)
+            try:
+                async with aclosing(opened.read(span)) as buffers:
+                    async for buffer in buffers:
+                        cache.bytes.bypassed += len(buffer)
+                        yield buffer
+            finally:
+                await opened.aclose()
+        except ObjectChanged:
+            cache.replaced(entry)
+            raise
+
+    async def aclose(self) -> None:
+        """Gives nothing back: what is read belongs to the cache."""
+
+    # --- what layers above ask ------------------------------------------------------------------
+
+    async def part_sizes(self) -> tuple[int, ...] | None:
+        """As of `Parted`; asked of the origin."""
+        want = Want(body=False, pin=self.representation)
+        opened = await self._origin.open(self._entry.head.key, want)
+        try:
+            return await opened.part_sizes() if isinstance(opened, Parted) else None
+        finally:
+            await opened.aclose()
+
+    @property
+    def sealed_by(self) -> str:
+        """The algorithm by which all of this version was checked once, so that each slice of it is
+        known to be right, or by which its only slice is being checked; "" if neither is so."""
+        entry = self._entry
+        if entry.head.sealed_by or entry.slices != 1:
+            return entry.head.sealed_by
+        found = self._filler.known(entry, 0)
+        checks = self._filler.checks
+        if checks is None or not isinstance(found, Slice) or not found.judged:
+            return ""
+        expected = checks.expected(entry)
+        return expected.algorithm if expected is not None else ""
+
+    @property
+    def lease(self) -> Lease | None:
+        """Holds while it would be given again without a question. None where that depends on what
+        each client demands, or more could be learnt of it."""
+        if self._cache.options.follow_demands or not self._entry.head.complete:
+            return None
+        lease = EntryLease(self._cache, self._entry, self._terms)
+        return lease if lease.holds() else None
+
+    def confirm(self, algorithm: str) -> None:
+        """All of it was read through this object and is what the store promised."""
+        count = self._entry.slices
+        tables = [getattr(self._tables.get(index), "table", b"") for index in range(count)]
+        if all(tables):
+            self._cache.seal(self._entry, tuple(map(sum_of, tables)), algorithm)
+
+    def discard(self) -> None:
+        """It is not what the store promised: nothing of it may be given to anybody."""
+        self._cache.replaced(self._entry)
+
+    # --- what is told of it ---------------------------------------------------------------------
+
+    async def cache_report(self, spans: Sequence[Span]) -> CacheReport:
+        """Where the bytes of an answer will come from, as far as that can be known before."""
+        entry, cache = self._entry, self._cache
+        indexes = {one for span in spans for one in indexes_of(span, entry.width)}
+        presence = await cache.presence(entry, sorted(indexes), self._begun)
+        return report_of(self.standing, presence, keeps=not entry.dropped)
+
+
+async def _read(source: Slice, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+    async with aclosing(source.read(start, stop)) as buffers:
+        async for buffer in buffers:
+            yield buffer
+
+
+@dataclass(slots=True)
+class _Window:
+    """The slices that one read means to come to next, and has fetched already.
+
+    At most `ahead` of them, and as far as `last`. Who asks for the `whole` mostly wants it; who
+    asks for a range, as a player that seeks, may leave at any time, so that no more is fetched for
+    it than about twice what it took.
+    """
+
+    filler: Filler
+    origin: Origin
+    entry: Entry
+    ahead: int
+    last: int
+    whole: bool
+    _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _wanted: dict[int, Slice] = field(default_factory=dict)
+    _reached: tuple[int, int] = (-1, -1)
+
+    def reach(self, index: int, taken: int) -> None:
+        """The reader is at a slice, and has taken so many bytes."""
+        begun = taken // _TAKEN_PER_SLICE
+        wide = min(self.ahead, begun if self.whole or not begun else 1 + taken // self.entry.width)
+        if (index, wide) == self._reached:
+            return
+        self._reached = (index, wide)
+        for passed in [one for one in self._wanted if one < index]:
+            self._let_go(passed)
+        for ahead in range(index + 1, min(index + wide, self.last) + 1):
+            if ahead not in self._tasks:
+                work = self._fetch(ahead)
+                self._tasks[ahead] = asyncio.get_running_loop().create_task(work)
+
+    def close(self) -> None:
+        """Wants nothing more."""
+        for task in self._tasks.values():
+            task.cancel()
+        for index in list(self._wanted):
+            self._let_go(index)
+
+    async def _fetch(self, index: int) -> None:
+        try:
+            source = await self.filler.get(self.origin, self.entry, index, spare=_SPARE)
+        except Fault:
+            return  # whoever comes to it asks again
+        if isinstance(source, Slice):
+            source.interest += 1
+            self._wanted[index] = source
+
+    def _let_go(self, index: int) -> None:
+        self.filler.let_go(self.entry.slice_name(index), self._wanted.pop(index))
+
+
+def _last_to_fetch(entry: Entry, span: Span) -> int:
+    """The last slice that a read is likely to lead to: one more than its own, if it goes on where
+    another one ended lately."""
+    last = (span.stop - 1) // entry.width
+    goes_on = span.start > 0 and span.start in entry.recent
+    return min(last + 1, entry.slices - 1) if goes_on else last

@@ -1,0 +1,1 @@
+"""Keeping the directory within its limits, and going through all of it."""
