@@ -20,7 +20,7 @@ from proxy.cache.janitor import Janitor, Limits
 from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
-from proxy.cache.standing import Presence
+from proxy.cache.standing import ONE_IN_MEMORY, Presence
 from proxy.cache.statistics import Statistics
 from proxy.cache.watching import FileWatcher
 from proxy.semantics.representation import Representation
@@ -331,6 +331,10 @@ class Cache:
 
         `begun` is the slice that is being filled for the one who asks.
         """
+        if len(indexes) == 1 and indexes[0] != begun:
+            found = self.memory.peek(entry.slice_name(indexes[0]))
+            if found is not None and found.state == "whole":
+                return ONE_IN_MEMORY
         memory = disk = filling = 0
         unknown: list[str] = []
         for index in indexes:

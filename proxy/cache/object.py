@@ -84,6 +84,22 @@ class CachedObject:
             entry.recent.append(position)
             window.close()
 
+    def at_hand(self, span: Span) -> bytes | None:
+        """As of `proxy.origins.at_hand`: what lies in one slice that is whole, in memory."""
+        entry, width = self._entry, self._entry.width
+        index = span.start // width
+        if index != (span.stop - 1) // width:
+            return None
+        found = self._filler.whole_in_memory(entry, index)
+        if found is None:
+            return None
+        body = found.at_hand(span.start - index * width, span.stop - index * width)
+        if body is not None:
+            found.was_read = True
+            self._cache.bytes.memory += len(body)
+            entry.recent.append(span.stop)
+        return body
+
     async def _piece(self, index: int, piece: Span) -> AsyncGenerator[bytes, None]:
         """What a span has in one slice."""
         entry, base = self._entry, index * self._entry.width
@@ -220,8 +236,10 @@ class CachedObject:
     async def cache_report(self, spans: Sequence[Span]) -> CacheReport:
         """Where the bytes of an answer will come from, as far as that can be known before."""
         entry, cache = self._entry, self._cache
-        indexes = {one for span in spans for one in indexes_of(span, entry.width)}
-        presence = await cache.presence(entry, sorted(indexes), self._begun)
+        indexes: Sequence[int] = indexes_of(spans[0], entry.width) if spans else ()
+        if len(spans) > 1:
+            indexes = sorted({one for span in spans for one in indexes_of(span, entry.width)})
+        presence = await cache.presence(entry, indexes, self._begun)
         return report_of(self.standing, presence, keeps=not entry.dropped)
 
 

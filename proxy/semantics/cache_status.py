@@ -131,4 +131,6 @@ def _text(value: str) -> str:
 
 
 def _printable(value: str) -> str:
+    if len(value) <= MAX_TEXT_LENGTH and value.isascii() and value.isprintable():
+        return value
     return _UNPRINTABLE.sub("?", value[:MAX_TEXT_LENGTH])
