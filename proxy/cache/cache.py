@@ -20,7 +20,7 @@ from proxy.cache.janitor import Janitor, Limits
 from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.purge import Purge
-from proxy.cache.standing import ONE_IN_MEMORY, Presence
+from proxy.cache.standing import Presence
 from proxy.cache.statistics import Statistics
 from proxy.cache.watching import FileWatcher
 from proxy.semantics.representation import Representation
@@ -326,15 +326,16 @@ class Cache:
             disk_files_limit=self.options.files if disk is not None else 0,
         )
 
+    def is_in_memory(self, entry: Entry, index: int) -> bool:
+        """Whether a slice is in memory, all of it."""
+        found = self.memory.peek(entry.slice_name(index))
+        return found is not None and found.state == "whole"
+
     async def presence(self, entry: Entry, indexes: Sequence[int], begun: int | None) -> Presence:
         """Where slices of an entry are. Looks at the directory for those that are not at hand.
 
         `begun` is the slice that is being filled for the one who asks.
         """
-        if len(indexes) == 1 and indexes[0] != begun:
-            found = self.memory.peek(entry.slice_name(indexes[0]))
-            if found is not None and found.state == "whole":
-                return ONE_IN_MEMORY
         memory = disk = filling = 0
         unknown: list[str] = []
         for index in indexes:

@@ -21,7 +21,7 @@ from proxy.cache.filling import Filler, Source
 from proxy.cache.growing import Slice
 from proxy.cache.leases import EntryLease
 from proxy.cache.slices import indexes_of, pieces_of
-from proxy.cache.standing import Standing, report_of
+from proxy.cache.standing import ONE_IN_MEMORY, Standing, report_of
 from proxy.cache.stored import SliceGone
 from proxy.errors import Fault, ObjectChanged
 from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
@@ -236,11 +236,19 @@ class CachedObject:
     async def cache_report(self, spans: Sequence[Span]) -> CacheReport:
         """Where the bytes of an answer will come from, as far as that can be known before."""
         entry, cache = self._entry, self._cache
-        indexes: Sequence[int] = indexes_of(spans[0], entry.width) if spans else ()
-        if len(spans) > 1:
-            indexes = sorted({one for span in spans for one in indexes_of(span, entry.width)})
-        presence = await cache.presence(entry, indexes, self._begun)
+        if len(spans) == 1 and self._has_in_memory(spans[0]):
+            presence = ONE_IN_MEMORY
+        else:
+            indexes = {one for span in spans for one in indexes_of(span, entry.width)}
+            presence = await cache.presence(entry, sorted(indexes), self._begun)
         return report_of(self.standing, presence, keeps=not entry.dropped)
+
+    def _has_in_memory(self, span: Span) -> bool:
+        """Whether a span lies in one slice that was in memory before this request."""
+        width = self._entry.width
+        index = span.start // width
+        one = index == (span.stop - 1) // width and index != self._begun
+        return one and self._cache.is_in_memory(self._entry, index)
 
 
 async def _read(source: Slice, start: int, stop: int) -> AsyncGenerator[bytes, None]:
