@@ -203,13 +203,14 @@ def checked(
 
     The layers hold nothing of their own, so it is still the origins that are started and closed.
     """
+    verdicts = Verdicts(meters)
     return {
         source_of(table): Verified(
             origins[table.origin],
             Checking(
                 table.verify,
                 pool,
-                report=partial(note_verdict, meters),
+                report=verdicts.note,
                 name=table.origin,
                 read_through=table.verify_ranges_up_to,
             ),
@@ -218,11 +219,26 @@ def checked(
     }
 
 
-def note_verdict(meters: Meters, verdict: Verdict) -> None:
-    """Counts what a check came to."""
-    labels = (verdict.algorithm or "none", verdict.state, verdict.reason)
-    meters.add(names.VERIFICATIONS, 1, *labels)
-    meters.add(names.VERIFIED_BYTES, verdict.bytes, *labels[:2])
+class Verdicts:
+    """Counts what checks came to: summed here, and looked up when somebody asks."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+        self._counts: dict[tuple[str, str, str], tuple[int, int]] = {}
+        meters.before_reading(self._fill_in)
+
+    def note(self, verdict: Verdict) -> None:
+        """Counts one."""
+        key = verdict.algorithm, verdict.state, verdict.reason
+        times, size = self._counts.get(key, (0, 0))
+        self._counts[key] = times + 1, size + verdict.bytes
+
+    def _fill_in(self) -> None:
+        for (algorithm, state, reason), (times, size) in self._counts.items():
+            labels = (algorithm or "none", state, reason)
+            self._meters.add(names.VERIFICATIONS, times, *labels)
+            self._meters.add(names.VERIFIED_BYTES, size, *labels[:2])
+        self._counts.clear()
 
 
 def source_of(table: options.Mount) -> str:

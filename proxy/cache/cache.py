@@ -259,6 +259,11 @@ class Cache:
             usage,
         )
 
+    def is_in_memory(self, entry: Entry, index: int) -> bool:
+        """Whether a slice is in memory, all of it."""
+        found = self.memory.peek(entry.slice_name(index))
+        return found is not None and found.state == "whole"
+
     async def presence(self, entry: Entry, indexes: Sequence[int], begun: int | None) -> Presence:
         """Where slices of an entry are. Looks at the directory for those that are not at hand.
 

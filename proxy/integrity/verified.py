@@ -21,7 +21,8 @@ from proxy.integrity.checksums import PartsSum, Sum, digest_of, is_fast, new_sum
 from proxy.integrity.choice import choose
 from proxy.integrity.parts import PartSizes
 from proxy.integrity.rolling import Rolling
-from proxy.integrity.verdict import Verdict, together
+from proxy.integrity.verdict import State, Verdict, together
+from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import WHOLE, Lease, Lister, OpenObject, Origin, Page, Want, lease_of
 from proxy.origins.lending import Lending, Piece, can_lend
 from proxy.semantics.ranges import ByteRange
@@ -73,6 +74,7 @@ class Verified:
         self._origin = origin
         self._checking = checking
         self._sizes = PartSizes()
+        self._asked = WHOLE, _with_checksums(WHOLE, checking.policy)
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
 
@@ -86,10 +88,13 @@ class Verified:
         Raises NotVerifiable where a check is required and there is nothing to check by, and
         ChecksumMismatch if the object is empty and should not be.
         """
-        opened = await self._origin.open(key, _with_checksums(want, self._checking.policy))
+        if want is not self._asked[0]:  # mostly it is the one before
+            self._asked = want, _with_checksums(want, self._checking.policy)
+        opened = await self._origin.open(key, self._asked[1])
         try:
             wrapped = VerifiedObject(key, opened, self._checking, self._sizes)
-            await wrapped.check_head()
+            if wrapped.expected is not None or self._checking.policy == "require":
+                await wrapped.check_head()
         except BaseException:
             await opened.aclose()
             raise
@@ -170,12 +175,25 @@ class VerifiedObject:
         Raises ChecksumMismatch instead of giving the last piece if they, with the rest of the
         object where that had to be read too, are not what the store promised.
         """
-        if self._sealed_by and self._how.policy != "off":
-            return self._sealed(span, self._sealed_by)
+        sealed_by = self._sealed_by if self._how.policy != "off" else ""
+        if sealed_by:
+            return self._sealed(span, sealed_by)
         unchecked = self._why_unchecked(span)
         if self.expected is None or unchecked:
             return self._unchecked(span, unchecked)
         return self._checked(span, self.expected)
+
+    def at_hand(self, span: Span) -> bytes | None:
+        """As `read`; nothing of what has to be checked now."""
+        sealed_by = self._sealed_by if self._how.policy != "off" else ""
+        unchecked = "" if sealed_by else self._why_unchecked(span)
+        if not sealed_by and not unchecked:
+            return None
+        body = bytes_at_hand(self._opened, span)
+        if body is not None:
+            state: State = "verified" if sealed_by else "unverified"
+            self._settle(Verdict(state, sealed_by, reason=unchecked, bytes=span.length))
+        return body
 
     def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
         """As `read`; lends what is not checked, if the object below does."""

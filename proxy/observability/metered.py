@@ -23,6 +23,7 @@ from proxy.errors import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
+from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import (
     WHOLE,
     Lease,
@@ -94,17 +95,23 @@ class Metered:
 
 
 class _Count:
-    """The counters of one origin. Bytes are summed here and looked up when somebody asks."""
+    """The counters of one origin. What is counted up here is looked up when somebody asks."""
 
     def __init__(self, name: str, meters: Meters) -> None:
         self._name, self._meters = name, meters
         self.bytes = 0
-        meters.before_reading(lambda: meters.put(names.ORIGIN_BYTES, self.bytes, name))
+        self._asked: dict[str, int] = {}
+        meters.before_reading(self._fill_in)
         for kind in names.ERRORS:
             meters.add(names.ORIGIN_ERRORS, 0, name, kind)
 
     def asked(self, operation: str) -> None:
-        self._meters.add(names.ORIGIN_REQUESTS, 1, self._name, operation)
+        self._asked[operation] = self._asked.get(operation, 0) + 1
+
+    def _fill_in(self) -> None:
+        self._meters.put(names.ORIGIN_BYTES, self.bytes, self._name)
+        for operation, count in self._asked.items():
+            self._meters.put(names.ORIGIN_REQUESTS, count, self._name, operation)
 
     def failed(self, fault: Fault) -> None:
         if isinstance(fault, OriginFault) or not isinstance(fault, RequestFault):
@@ -147,6 +154,14 @@ class MeteredObject:
             raise
         finally:
             await buffers.aclose()
+
+    def at_hand(self, span: Span) -> bytes | None:
+        """As the object below. What could not be had so is counted when it is read."""
+        body = bytes_at_hand(self._opened, span)
+        if body is not None:
+            self._count.asked("read")
+            self._count.bytes += len(body)
+        return body
 
     async def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
         """As the object below. What is sent of what is lent counts as read."""

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord, as_json
-from proxy.observability.hot_tally import HotTallies
+from proxy.observability.hot_tally import QUICK, HotTallies
 from proxy.observability.meters import Meters
 
 # Faults that are remembered for the status page.
@@ -44,6 +44,26 @@ class Transfer:
     marked_sent: int = 0
 
 
+class _Labels(NamedTuple):
+    """Under which labels a response counts; "" where it does not."""
+
+    method: str
+    status: str
+    protocol: str
+    download: str
+    cache: str
+
+
+@dataclass(slots=True)
+class _Quick:
+    """Responses with the same labels that are yet to be counted, and the sums of their seconds."""
+
+    labels: _Labels
+    times: int = 0
+    seconds: float = 0.0
+    first: float = 0.0
+
+
 class Responses:
     """Follows the responses of a process. Each `begin` has its `end`.
 
@@ -57,6 +77,7 @@ class Responses:
         self._running: set[Transfer] = set()
         self._sent = 0
         self.hot = HotTallies(meters)
+        self._quick: dict[tuple[str, int, str, bool, str], _Quick] = {}
         self.recent_faults: deque[dict[str, Any]] = deque(maxlen=RECENT_FAULTS)
         self.listeners: list[Callable[[AccessRecord], None]] = []
         """Called with each record when its response has ended; they must be quick."""
@@ -88,22 +109,48 @@ class Responses:
     def count(self, record: AccessRecord) -> None:
         """Counts a response that was not followed, or is no more."""
         self._sent += record.sent
-        meters, status = self.meters, names.status_class(record.status)
-        method = record.method if record.method in names.METHODS else names.OTHER
-        protocol = record.protocol if record.protocol in names.PROTOCOLS else names.OTHER
-        meters.add(names.REQUESTS, 1, method, status, protocol)
-        meters.observe(names.REQUEST_SECONDS, record.seconds, status)
+        first = record.seconds_to_first_byte
+        if record.outcome == "complete" and record.seconds < QUICK and first is not None:
+            self._count_quick(record, first)
+        else:
+            self._count(record)
+
+    def _count_quick(self, record: AccessRecord, first: float) -> None:
+        """One that is in the first bucket of each histogram, as most small ones are."""
+        is_download = record.length is not None
+        key = record.method, record.status, record.protocol, is_download, record.cache
+        quick = self._quick.get(key)
+        if quick is None:
+            quick = self._quick[key] = _Quick(_labels_of(record))
+        quick.times += 1
+        quick.seconds += record.seconds
+        quick.first += first
+
+    def _count(self, record: AccessRecord) -> None:
+        meters, labels = self.meters, _labels_of(record)
+        meters.add(names.REQUESTS, 1, labels.method, labels.status, labels.protocol)
+        meters.observe(names.REQUEST_SECONDS, record.seconds, labels.status)
         if record.seconds_to_first_byte is not None:
-            meters.observe(names.FIRST_BYTE_SECONDS, record.seconds_to_first_byte, status)
-        outcome = outcome_of_download(record)
-        if outcome is not None:
-            meters.add(names.DOWNLOADS, 1, outcome)
-        if record.cache:
-            word = record.cache.partition(" (")[0]
-            result = word if word in names.CACHE_RESULTS else names.OTHER
-            meters.add(names.CACHE_ANSWERS, 1, result)
+            meters.observe(names.FIRST_BYTE_SECONDS, record.seconds_to_first_byte, labels.status)
+        if labels.download:
+            meters.add(names.DOWNLOADS, 1, labels.download)
+        if labels.cache:
+            meters.add(names.CACHE_ANSWERS, 1, labels.cache)
+
+    def _add_quick(self, quick: _Quick) -> None:
+        meters, labels, times = self.meters, quick.labels, quick.times
+        meters.add(names.REQUESTS, times, labels.method, labels.status, labels.protocol)
+        meters.observe_quick(names.REQUEST_SECONDS, times, quick.seconds, labels.status)
+        meters.observe_quick(names.FIRST_BYTE_SECONDS, times, quick.first, labels.status)
+        if labels.download:
+            meters.add(names.DOWNLOADS, times, labels.download)
+        if labels.cache:
+            meters.add(names.CACHE_ANSWERS, times, labels.cache)
 
     def _fill_in(self) -> None:
+        for quick in self._quick.values():
+            self._add_quick(quick)
+        self._quick.clear()
         running = self._running
         self.meters.put(names.IN_FLIGHT, len(running))
         active = sum(1 for one in running if one.record.length and one.sending.started)
@@ -142,6 +189,18 @@ def _shown(transfer: Transfer, now: float) -> dict[str, Any]:
         "paused": waiting >= PAUSED_AFTER,
         "paused_seconds": round(waiting, 1) if waiting >= PAUSED_AFTER else 0.0,
     }
+
+
+def _labels_of(record: AccessRecord) -> _Labels:
+    word = record.cache.partition(" (")[0]
+    result = word if word in names.CACHE_RESULTS else names.OTHER
+    return _Labels(
+        method=record.method if record.method in names.METHODS else names.OTHER,
+        status=names.status_class(record.status),
+        protocol=record.protocol if record.protocol in names.PROTOCOLS else names.OTHER,
+        download=outcome_of_download(record) or "",
+        cache=result if record.cache else "",
+    )
 
 
 _OUTCOMES = {"client gone": "client_gone", "cut": "cut", "refused": "refused"}

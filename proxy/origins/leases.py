@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from proxy.errors import Fault
-from proxy.origins.tree import Tree
+from proxy.origins.tree import Tree, identity_of
 
 # Seconds for which a path that was looked up is taken to be in the system's memory still.
 REMEMBERED = 10.0
@@ -106,15 +106,15 @@ class FileLease:
 
 def same_file(tree: Tree, path: bytes, known: os.stat_result) -> Look:
     """Looks whether the path still leads, by the tree's rules, to the file that was opened, and
-    whether that is as it was. Replaced, written to or given other rights, its identity differs."""
-    identity = _identity(known)
+    whether that is as it was."""
+    identity = identity_of(known)
 
     def look() -> bool:
         try:
             now = tree.look(path)
         except Fault:
             return False
-        return now is not None and _identity(now) == identity
+        return now is not None and identity_of(now) == identity
 
     return look
 
@@ -130,14 +130,3 @@ def no_file(tree: Tree, path: bytes) -> Look:
         return now is None or not stat.S_ISREG(now.st_mode)
 
     return look
-
-
-def _identity(known: os.stat_result) -> tuple[int, ...]:
-    return (
-        known.st_dev,
-        known.st_ino,
-        known.st_mode,
-        known.st_size,
-        known.st_mtime_ns,
-        known.st_ctime_ns,
-    )

@@ -61,6 +61,7 @@ class Tree:
 
     def __init__(self, root: Path, links: Links, *, show_hidden: bool) -> None:
         self._root = root
+        self._below = os.fsencode(root) + b"/"
         self._links = links
         self.show_hidden = show_hidden
 
@@ -101,6 +102,22 @@ class Tree:
             except BaseException:
                 os.close(number)
                 raise
+
+    def open_again(self, path: bytes, identity: tuple[int, ...]) -> int | None:
+        """A descriptor of the very file that `open_file` gave a moment ago, if the path still leads
+        to it and it is as it was (`identity_of`); else None. Where it lies is not asked again."""
+        try:
+            number = os.open(self._below + path, _READ)
+        except OSError:
+            return None
+        try:
+            same = identity_of(os.fstat(number)) == identity
+        except OSError:
+            same = False
+        if not same:
+            os.close(number)
+            return None
+        return number
 
     @contextmanager
     def opened_directory(self, path: bytes) -> Iterator[int]:
@@ -158,6 +175,18 @@ def _real_path(number: int) -> bytes:
     if sys.platform == "darwin":
         return fcntl.fcntl(number, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")
     return os.readlink(b"/proc/self/fd/%d" % number)
+
+
+def identity_of(known: os.stat_result) -> tuple[int, ...]:
+    """What differs once a file was replaced, written to or given other rights."""
+    return (
+        known.st_dev,
+        known.st_ino,
+        known.st_mode,
+        known.st_size,
+        known.st_mtime_ns,
+        known.st_ctime_ns,
+    )
 
 
 def _regular(number: int, path: bytes) -> os.stat_result:

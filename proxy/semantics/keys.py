@@ -9,6 +9,7 @@ way may repair it differently, and then one address has two meanings. Escapes of
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from proxy.errors import RequestFault, TargetTooLong
@@ -25,6 +26,8 @@ _NOT_VISIBLE_ASCII = re.compile(rb"[^\x21-\x7e]|#")
 _SEPARATORS = re.compile(r"[/\\]")
 
 
+# The same are asked for again and again; the longest of so many are two megabytes.
+@lru_cache(256)
 def path_of_target(raw_path: bytes, *, max_length: int = 8192) -> str:
     """The path of a target (without its query) as text, always with its leading slash.
 

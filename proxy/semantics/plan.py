@@ -70,6 +70,21 @@ class Plan:
         return length_of(self.parts)
 
 
+# The fields that may make the answer to a GET another one than the whole object, see `make_plan`.
+_DECIDING = frozenset(
+    {
+        *("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
+        *("if-range", "range"),
+    }
+)
+
+
+def is_plain(method: str, fields: Mapping[str, str]) -> bool:
+    """Whether a request is for the whole of an object, whatever is known of that: then nothing in
+    it makes a difference to `make_plan`, nor does the boundary of the policy."""
+    return method == "GET" and _DECIDING.isdisjoint(fields)
+
+
 def length_of(parts: tuple[Part, ...]) -> int:
     """How many bytes the parts make."""
     length = 0

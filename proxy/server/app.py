@@ -254,7 +254,7 @@ class PublicDoor:
 
 
 def _spans_of(plan: Plan) -> tuple[Span, ...]:
-    return tuple(part for part in plan.parts if isinstance(part, Span))
+    return tuple([part for part in plan.parts if isinstance(part, Span)])
 
 
 def _request_id(record: AccessRecord) -> Field:

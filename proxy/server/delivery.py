@@ -29,13 +29,14 @@ from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.digests import read_wishes, repr_digest
 from proxy.semantics.fields import Field
 from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms, read_demands
-from proxy.semantics.keys import encode_path, key_below
-from proxy.semantics.plan import Plan, Policy, make_plan, plan_error_page
+from proxy.semantics.keys import encode_path
+from proxy.semantics.plan import Plan, Policy, is_plain, make_plan, plan_error_page
 from proxy.semantics.ranges import parse_ranges
 from proxy.semantics.representation import Representation
-from proxy.semantics.routing import Mount, Rule, Treatment, find_mount, treatment_of
-from proxy.server.digesting import NO_SUBJECT, Digester, Subject
+from proxy.semantics.routing import Mount, Rule
+from proxy.server.digesting import NO_SUBJECT, Digester, Subject, has_wish
 from proxy.server.negotiation import open_negotiated
+from proxy.server.places import Place, Places, Planned
 from proxy.server.request import Request
 
 ALLOWED_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -61,9 +62,16 @@ class Site:
     digester: Digester = field(default_factory=Digester)
     terms: Terms = USUAL_TERMS
     tells_cache: bool = False
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        places = Places(self.mounts, self.rules, self.origins, self.terms)
+        object.__setattr__(self, "places", places)
 
 
-@dataclass(frozen=True, slots=True)
+# Neither is frozen, though nobody changes one: they are made for each request, and that would take
+# three times as long.
+@dataclass(slots=True)
 class Recipe:
     """All that an answer with an object depends on, but for the request's preconditions and range.
 
@@ -81,7 +89,7 @@ class Recipe:
     absent: tuple[Lease | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A plan, and the object its spans are read from. Whoever has it closes the object.
 
@@ -97,47 +105,30 @@ class Answer:
     report: CacheReport | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a request leads: the key below a mount, and what the rules say of the path."""
-
-    mount: Mount
-    origin: Origin
-    key: str
-    treatment: Treatment
-
-
 async def deliver(site: Site, request: Request) -> Answer:
     """The answer to a request; raises a `Fault` where there is none."""
     if request.method == "OPTIONS":
         return Answer(Plan(204, (_ALLOW,)))
     if request.method not in ALLOWED_METHODS:
         raise MethodNotAllowed(request.method)
-    place = _locate(site, request.path)
+    place = site.places.find(request.path)
     if request.path == place.mount.path[:-1]:
         return _redirect_into(place.mount.path[:-1])
     if place.key == "" or place.key.endswith("/"):
         return await _deliver_folder(site, request, place)
     try:
-        return await _deliver_object(site, request, place)
+        answer = await _deliver_object(site, request, place)
     except NotFound as missing:
         return await _deliver_instead(site, request, place, missing)
-
-
-def _locate(site: Site, path: str) -> _Place:
-    mount = find_mount(path, site.mounts)
-    if mount is None:
-        raise NotFound(f"no mount for {path!r}")
-    key = key_below(path, mount.path)
-    origin = site.origins[mount.source or mount.origin]
-    return _Place(mount, origin, key, treatment_of(path, site.rules))
+    site.places.keep(request.path, place)
+    return answer
 
 
 # --- objects ------------------------------------------------------------------------------------
 
 
-async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer:
-    want = _want(site, request, place)
+async def _deliver_object(site: Site, request: Request, place: Place) -> Answer:
+    want = _want(request, place)
     negotiated = await open_negotiated(
         place.origin, place.key, place.mount.codings, request.fields, want
     )
@@ -145,8 +136,7 @@ async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer
     try:
         fields, representation = request.fields, opened.representation
         subject = site.digester.subject(place.mount.origin, key, representation, fields)
-        policy = _policy(site, request, place, subject)
-        plan = make_plan(request.method, fields, representation, policy)
+        *_, policy, plan = _planned(site, request, place, representation, subject)
     except BaseException:
         await opened.aclose()
         raise
@@ -155,10 +145,33 @@ async def _deliver_object(site: Site, request: Request, place: _Place) -> Answer
     return Answer(_with_problem(plan, request), opened, place.mount.origin, subject, recipe)
 
 
-def _want(site: Site, request: Request, place: _Place) -> Want:
+def _planned(
+    site: Site,
+    request: Request,
+    place: Place,
+    representation: Representation,
+    subject: Subject,
+) -> Planned:
+    """The plan, which for plain requests is the one before as long as the object is the same."""
+    fields, known = request.fields, subject.known
+    is_usual = not request.query and is_plain(request.method, fields) and not has_wish(fields)
+    planned = place.plan_for(representation, known) if is_usual else None
+    if planned is not None:
+        return planned
+    policy = _policy(site, request, place, subject)
+    plan = make_plan(request.method, fields, representation, policy)
+    planned = Planned(representation, known, policy, plan)
+    if is_usual:
+        place.planned = planned
+    return planned
+
+
+def _want(request: Request, place: Place) -> Want:
     """What will most likely be read. A wrong guess costs a request, never a wrong byte."""
-    fields = request.fields
-    want = Want(terms=_terms(site, place), demands=_demands(fields))
+    fields, demands = request.fields, _demands(request.fields)
+    if demands is NO_DEMANDS and is_plain(request.method, fields):
+        return place.want
+    want = replace(place.want, demands=demands)
     if request.method == "HEAD":
         return replace(want, body=False, checksums=True)
     if "if-none-match" in fields or "if-modified-since" in fields:
@@ -170,14 +183,6 @@ def _want(site: Site, request: Request, place: _Place) -> Want:
     return replace(want, first=ranges[0]) if ranges else want
 
 
-def _terms(site: Site, place: _Place) -> Terms:
-    """For how long a cache may give the object again, as far as the path's rules say."""
-    treatment = place.treatment
-    if treatment.cache_ttl is None and treatment.cache_control is None:
-        return site.terms
-    return replace(site.terms, ttl=treatment.cache_ttl, cache_control=treatment.cache_control)
-
-
 def _demands(fields: Mapping[str, str]) -> Demands:
     """What the client says to caches. Ours heeds it where it is configured to."""
     if "cache-control" not in fields and "pragma" not in fields:
@@ -185,7 +190,7 @@ def _demands(fields: Mapping[str, str]) -> Demands:
     return read_demands(fields.get("cache-control"), fields.get("pragma"))
 
 
-def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_SUBJECT) -> Policy:
+def _policy(site: Site, request: Request, place: Place, subject: Subject = NO_SUBJECT) -> Policy:
     wishes = read_wishes(request.fields.get("want-repr-digest"))
     download = request.query.get("download", "" if place.treatment.download else None)
     return Policy(
@@ -204,22 +209,25 @@ def _policy(site: Site, request: Request, place: _Place, subject: Subject = NO_S
 # --- what stands in for an object ---------------------------------------------------------------
 
 
-async def _deliver_folder(site: Site, request: Request, place: _Place) -> Answer:
+async def _deliver_folder(site: Site, request: Request, place: Place) -> Answer:
     """A path that ends in a slash is never an object: its index, its listing, or 404."""
     mount = place.mount
     if mount.index is not None:
         try:
-            return await _deliver_object(site, request, replace(place, key=place.key + mount.index))
+            answer = await _deliver_object(site, request, place.of_index(mount.index))
         except NotFound:
             if not mount.listing:
                 return await _deliver_instead(site, request, place)
+        else:
+            site.places.keep(request.path, place)
+            return answer
     if mount.listing:
         return await _deliver_listing(site, request, place)
     return await _deliver_instead(site, request, place)
 
 
 async def _deliver_instead(
-    site: Site, request: Request, place: _Place, missing: NotFound | None = None
+    site: Site, request: Request, place: Place, missing: NotFound | None = None
 ) -> Answer:
     """A missing object: a folder of that name, or the fallback of a single-page application."""
     if place.key and not place.key.endswith("/") and await _is_folder(place):
@@ -229,8 +237,9 @@ async def _deliver_instead(
         fault = NotFound(f"no {place.key!r} in {place.mount.origin}")
         fault.cache_report = missing.cache_report if missing is not None else None
         raise fault
-    there = _locate(site, fallback)
-    answer = await _deliver_object(site, request, replace(there, treatment=place.treatment))
+    there = site.places.find(fallback)
+    there = replace(there, treatment=place.treatment, want=place.want, planned=None)
+    answer = await _deliver_object(site, request, there)
     return replace(answer, recipe=None)  # it depends on what is not there, too
 
 
@@ -240,7 +249,7 @@ def _redirect_into(folder: str) -> Answer:
     return Answer(Plan(308, ((b"location", location), (b"content-length", b"0"))))
 
 
-async def _is_folder(place: _Place) -> bool:
+async def _is_folder(place: Place) -> bool:
     if place.mount.index is not None:
         try:
             index = await place.origin.open(f"{place.key}/{place.mount.index}", NO_BODY)
@@ -255,7 +264,7 @@ async def _is_folder(place: _Place) -> bool:
     return bool(page.entries)
 
 
-async def _deliver_listing(site: Site, request: Request, place: _Place) -> Answer:
+async def _deliver_listing(site: Site, request: Request, place: Place) -> Answer:
     after = request.query.get("after")
     if not isinstance(place.origin, Lister):
         raise NotFound("this origin can't list")
@@ -307,7 +316,7 @@ async def deliver_fault(
 async def _error_page(site: Site, request: Request, fault: Fault) -> Answer | None:
     """The page that the mount names for this status; None if there is none or it can't be had."""
     try:
-        place = _locate(site, request.path)
+        place = site.places.find(request.path)
         key = place.mount.error_pages.get(fault.status)
         if key is None:
             return None

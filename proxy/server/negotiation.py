@@ -8,15 +8,17 @@ from typing import cast
 
 from proxy.errors import NotFound
 from proxy.integrity.verdict import Verdict, verdict_of
+from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import Lease, OpenObject, Origin, Want, lease_of
 from proxy.origins.lending import Lending, can_lend
 from proxy.origins.media_types import media_type_of
 from proxy.semantics.accept import acceptable_codings
+from proxy.semantics.representation import Span
 
 SUFFIX_OF_CODING = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Negotiated:
     """What was opened, under which key.
 
@@ -77,6 +79,10 @@ class _Coded:
             content_encoding=coding,
             media_type=media_type_of(key) or stored.media_type,
         )
+
+    def at_hand(self, span: Span) -> bytes | None:
+        """As the sibling."""
+        return bytes_at_hand(self._sibling, span)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -18,7 +18,7 @@ from proxy.semantics.keys import path_of_target
 MAX_QUERY_PARAMETERS = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take three times as long
 class Request:
     """One request, as far as its answer depends on it.
 

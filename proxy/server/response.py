@@ -16,6 +16,7 @@ from time import monotonic
 from starlette.types import Receive, Send
 
 from proxy.errors import ClientGone, OriginBroke
+from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import OpenObject
 from proxy.origins.lending import Piece, Stretch
 from proxy.semantics.fields import Field
@@ -23,7 +24,7 @@ from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
 from proxy.server.begun import Begun
 from proxy.server.disconnect import UntilDisconnect
-from proxy.server.zero_copy import BYTES_OF_PROGRESS, message_of, pieces_of
+from proxy.server.zero_copy import BYTES_OF_PROGRESS, FEWEST_LENT, message_of, pieces_of
 
 # The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
 # take it several of them. With the default of 60 s the floor is 1.1 kB/s.
@@ -84,6 +85,10 @@ async def send_plan(
     sender = _Sender(plan, extra, send, progress, stall_timeout)
     if not plan.parts or (len(plan.parts) == 1 and isinstance(plan.parts[0], bytes)):
         await sender.body(b"".join(part for part in plan.parts if isinstance(part, bytes)))
+        return
+    body = _small_body(plan.parts, opened)
+    if body is not None:
+        await sender.body(body, kept)
         return
     pieces = _pieces(plan.parts, opened, lends=lends)
     async with aclosing(pieces):
@@ -216,6 +221,13 @@ class _Sender:
                 {"type": "http.response.start", "status": progress.status, "headers": fields}
             )
         await send(message_of(piece, self._note_taken, more=self._left > 0))
+
+
+def _small_body(parts: tuple[Part, ...], opened: OpenObject | None) -> bytes | None:
+    """A body that is one span, small, and at hand."""
+    if len(parts) != 1 or not isinstance(parts[0], Span) or parts[0].length >= FEWEST_LENT:
+        return None
+    return bytes_at_hand(opened, parts[0])
 
 
 def _pieces(

@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +21,9 @@ from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import HELD_WHOLE, Checking, Policy, Verified, VerifiedObject
 from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Want
 from proxy.origins.lending import Piece, Stretch
-from proxy.origins.memory import BUFFER_SIZE, MemoryOrigin, StoredObject
+from proxy.origins.memory import BUFFER_SIZE, MemoryObject, MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
+from proxy.semantics.etags import EntityTag
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
 from tests.integrity.objects import (
@@ -592,4 +594,62 @@ async def test_what_checking_takes_is_noted_with_what_the_cache_did(algorithm: A
         assert await anext(reading) == SMALL
         assert opened.standing is not None
         assert opened.standing.verified > 0, "all of it was checked before its first byte"
+    await opened.aclose()
+
+
+# --- at hand ------------------------------------------------------------------------------------
+
+
+class AtHand(MemoryOrigin):
+    """Gives all spans at once, as what was checked before if `sealed_by` says by what."""
+
+    sealed_by = ""
+    there = True
+
+    async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
+        opened: Any = await super().open(key, want)
+        opened.at_hand = lambda span: SMALL[span.start : span.stop] if self.there else None
+        opened.sealed_by = self.sealed_by
+        return cast("MemoryObject", opened)
+
+
+@pytest.mark.parametrize(
+    ("policy", "checksums", "sealed_by", "span", "verdict"),
+    [
+        ("off", (SUM,), "", Span(0, 1000), Verdict("unverified", "", "off", 1000)),
+        ("off", (SUM,), "crc32", Span(0, 1000), Verdict("unverified", "", "off", 1000)),
+        ("when-available", (), "", Span(0, 9), Verdict("unverified", "", "range", 9)),
+        ("when-available", (), "", Span(0, 1000), Verdict("unverified", "", "no checksum", 1000)),
+        ("when-available", (SUM,), "", Span(1, 9), Verdict("unverified", "", "range", 8)),
+        ("when-available", (SUM,), "", Span(0, 1000), None),
+        ("when-available", (SUM,), "crc32", Span(1, 9), Verdict("verified", "crc32", "", 8)),
+        ("require", (SUM,), "", Span(1, 9), None),
+        ("require", (SUM,), "crc32", Span(1, 9), Verdict("verified", "crc32", "", 8)),
+    ],
+)
+async def test_what_has_to_be_checked_now_is_not_at_hand(
+    policy: Policy,
+    checksums: tuple[Checksum, ...],
+    sealed_by: str,
+    span: Span,
+    verdict: Verdict | None,
+) -> None:
+    representation = Representation(len(SMALL), EntityTag("s"), checksums=checksums)
+    below = AtHand({"a": StoredObject(SMALL, representation)})
+    below.sealed_by = sealed_by
+    layer = Layer(policy=policy).over(below)
+    opened = await layer.origin.open("a")
+    below.there = False
+    assert opened.at_hand(span) is None
+    assert layer.reported == []
+    below.there = True
+    body = opened.at_hand(span)
+    assert body == (None if verdict is None else SMALL[span.start : span.stop])
+    assert layer.reported == ([] if verdict is None else [verdict])
+    if verdict is not None:
+        assert opened.verdict == verdict
+        given = bytearray()
+        again = await layer.origin.open("a")
+        await take(again, given, span)
+        assert (bytes(given), again.verdict) == (body, verdict)
     await opened.aclose()

@@ -105,6 +105,29 @@ def test_it_lists_only_if_the_origin_does() -> None:
     assert not hasattr(Metered(cast("Origin", Mute()), "store", Meters()), "list")
 
 
+async def test_what_is_at_hand_is_counted_as_read() -> None:
+    class AtHand(MemoryObject):
+        there = True
+
+        def at_hand(self, span: Span) -> bytes | None:
+            return bytes(span.length) if self.there else None
+
+    class Origin(MemoryOrigin):
+        async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
+            return AtHand(self, key, StoredObject(bytes(9)), 9)
+
+    meters = Meters()
+    opened = await Metered(Origin(), "store", meters).open("a")
+    assert opened.at_hand(Span(1, 8)) == bytes(7)
+    assert value_of(meters, names.ORIGIN_REQUESTS, "read") == 1
+    assert value_of(meters, names.ORIGIN_BYTES) == 7
+    AtHand.there = False
+    assert opened.at_hand(Span(1, 8)) is None
+    assert value_of(meters, names.ORIGIN_REQUESTS, "read") == 1
+    below = MemoryOrigin({"a": StoredObject(b"x")})
+    assert (await Metered(below, "other", meters).open("a")).at_hand(Span(0, 1)) is None
+
+
 class Lends(MemoryOrigin):
     """Lends 1000 bytes and gives 10."""
 

@@ -10,6 +10,7 @@ from contextlib import aclosing
 import pytest
 
 from proxy.errors import NotFound, ObjectChanged, OriginFault, RequestFault
+from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import NO_BODY, WHOLE, Lister, OpenObject, Origin, Want
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Span
@@ -125,6 +126,7 @@ async def test_every_span(store: Store, origin: Origin) -> None:
     opened = await origin.open("a")
     assert opened.representation.size == SIZE
     for span in SPANS:
+        assert bytes_at_hand(opened, span) in (None, BODY[span.start : span.stop]), span
         assert await read(opened, span) == BODY[span.start : span.stop], span
     await opened.aclose()
     await opened.aclose()

@@ -331,3 +331,38 @@ def test_who_takes_files() -> None:
     assert takes_files({"extensions": {LENT: {}}})
     assert not takes_files({"extensions": {"http.response.zerocopysend": {}}})
     assert not takes_files({})
+
+
+# --- at hand ------------------------------------------------------------------------------------
+
+
+class AtHand(Bytes):
+    """Has small spans at hand, and no more than `most` bytes of them."""
+
+    def __init__(self, *buffers: int, most: int = 1 << 20) -> None:
+        super().__init__(*buffers)
+        self.most = most
+        self.asked: list[Span] = []
+
+    def at_hand(self, span: Span) -> bytes | None:
+        self.asked.append(span)
+        return bytes(span.length) if span.length <= self.most else None
+
+
+async def test_what_is_at_hand_is_not_read() -> None:
+    opened = AtHand()
+    exchange = Exchange(plan_of(KIB), opened)
+    await exchange.run()
+    assert exchange.client.reply.body == bytes(KIB)
+    assert exchange.client.reply.complete
+    assert (opened.given, opened.asked) == (0, [Span(0, KIB)])
+    assert exchange.progress == replace(exchange.progress, status=200, sent=KIB, complete=True)
+
+
+@pytest.mark.parametrize(("length", "asked"), [(KIB, 1), (FEWEST_LENT, 0)])
+async def test_what_is_not_at_hand_or_large_is_read(length: int, asked: int) -> None:
+    opened = AtHand(length, most=10)
+    exchange = Exchange(plan_of(length), opened)
+    await exchange.run()
+    assert exchange.client.reply.complete
+    assert (opened.given, len(opened.asked)) == (1, asked)

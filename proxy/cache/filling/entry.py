@@ -46,6 +46,7 @@ class Entry:
     """
 
     __slots__ = (
+        "_last",
         "_lifetimes",
         "dropped",
         "head",
@@ -70,6 +71,7 @@ class Entry:
         self.tables: dict[int, bytes] = {}
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._lifetimes: dict[Terms, Lifetime] = {}
+        self._last: tuple[Terms, Lifetime] | None = None
         self.validated = _validated(head.validated)
 
     @property
@@ -89,10 +91,14 @@ class Entry:
 
     def lifetime(self, terms: Terms) -> Lifetime:
         """How long it may be used after it was validated. There are as many terms as rules."""
+        last = self._last
+        if last is not None and last[0] is terms:  # hashing them takes longer than all else here
+            return last[1]
         found = self._lifetimes.get(terms)
         if found is None:
             now = self.head.validated
             found = self._lifetimes[terms] = lifetime_of(self.representation, terms, now=now)
+        self._last = terms, found
         return found
 
     @property
@@ -131,6 +137,7 @@ class Entry:
         self.head = head
         self.validated = _validated(asked)
         self._lifetimes.clear()
+        self._last = None
 
     def renew(self, other: Entry) -> None:
         """Takes what another one says of the same version, for all who read this one too."""
@@ -140,6 +147,7 @@ class Entry:
         self.head, self.validated = head, other.validated
         self.on_disk = self.on_disk or other.on_disk
         self._lifetimes.clear()
+        self._last = None
 
     def expire(self) -> None:
         """It is to be validated before it is used again."""

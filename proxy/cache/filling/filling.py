@@ -42,6 +42,17 @@ class Filler(Means):
             return found
         return self.disk.opened(name) if self.disk is not None else None
 
+    def whole_in_memory(self, entry: Entry, index: int) -> Slice | None:
+        """The slice if it is in memory, all of it; then that counts as a use."""
+        name = entry.slice_name(index)
+        found = self.memory.peek(name)
+        if found is None or found.state != "whole":
+            return None
+        self.memory.get(name)
+        if self.disk is not None:
+            self.disk.hits.touch(name)
+        return found
+
     async def get(
         self,
         origin: Origin,

@@ -123,6 +123,16 @@ class Slice:
             turn += len(buffer)
             yield buffer
 
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """The same bytes at once, of a slice that is whole; else None."""
+        if self.state != "whole":
+            return None
+        pieces, position = [], start
+        while position < stop:
+            pieces.append(self._at(position, stop))
+            position += len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     async def settled(self) -> None:
         """Waits until it grows no more; raises the fault it failed with."""
         while self.state == "growing":

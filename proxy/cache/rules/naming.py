@@ -12,6 +12,7 @@ a proof.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from proxy.semantics.representation import Representation
 
@@ -19,6 +20,8 @@ HEAD = ".head"
 OPENING = ".open"
 
 
+# Hashing takes longer than all else that finds an object that is known.
+@lru_cache(1024)
 def object_name(origin: str, key: str) -> str:
     """32 hexadecimal digits for an origin's key."""
     return _hash((origin, key), 16)

@@ -58,6 +58,10 @@ class Presence:
         return self.memory + self.disk
 
 
+# What most small objects have; made once, since it is asked for with each answer.
+ONE_IN_MEMORY: Final = Presence(memory=1)
+
+
 def age_of(seconds: float) -> int:
     """An age as the Age field has it: whole seconds, and no more than anybody can read."""
     return min(max(0, floor(seconds)), _MAX_AGE)

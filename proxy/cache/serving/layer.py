@@ -72,7 +72,7 @@ class Cached:
 
         Raises NotInCache where the client wants nothing but what is kept.
         """
-        if not self.cache.options.follow_demands:
+        if want.demands is not NO_DEMANDS and not self.cache.options.follow_demands:
             want = replace(want, demands=NO_DEMANDS)
         begun = monotonic()
         opened = await self._open(key, want, begun)

@@ -21,7 +21,7 @@ from proxy.cache.filling.filling import Filler, Source
 from proxy.cache.memory.growing import Slice
 from proxy.cache.rules.checking import sum_of
 from proxy.cache.rules.slices import indexes_of, pieces_of
-from proxy.cache.rules.standing import Standing, report_of
+from proxy.cache.rules.standing import ONE_IN_MEMORY, Standing, report_of
 from proxy.cache.serving.leases import EntryLease
 from proxy.errors import Fault, ObjectChanged
 from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
@@ -83,6 +83,22 @@ class CachedObject:
         finally:
             entry.recent.append(position)
             window.close()
+
+    def at_hand(self, span: Span) -> bytes | None:
+        """As of `proxy.origins.at_hand`: what lies in one slice that is whole, in memory."""
+        entry, width = self._entry, self._entry.width
+        index = span.start // width
+        if index != (span.stop - 1) // width:
+            return None
+        found = self._filler.whole_in_memory(entry, index)
+        if found is None:
+            return None
+        body = found.at_hand(span.start - index * width, span.stop - index * width)
+        if body is not None:
+            found.was_read = True
+            self._cache.bytes.memory += len(body)
+            entry.recent.append(span.stop)
+        return body
 
     async def _piece(self, index: int, piece: Span) -> AsyncGenerator[bytes, None]:
         """What a span has in one slice."""
@@ -223,9 +239,19 @@ class CachedObject:
     async def cache_report(self, spans: Sequence[Span]) -> CacheReport:
         """Where the bytes of an answer will come from, as far as that can be known before."""
         entry, cache = self._entry, self._cache
-        indexes = {one for span in spans for one in indexes_of(span, entry.width)}
-        presence = await cache.presence(entry, sorted(indexes), self._begun)
+        if len(spans) == 1 and self._has_in_memory(spans[0]):
+            presence = ONE_IN_MEMORY
+        else:
+            indexes = {one for span in spans for one in indexes_of(span, entry.width)}
+            presence = await cache.presence(entry, sorted(indexes), self._begun)
         return report_of(self.standing, presence, keeps=not entry.dropped)
+
+    def _has_in_memory(self, span: Span) -> bool:
+        """Whether a span lies in one slice that was in memory before this request."""
+        width = self._entry.width
+        index = span.start // width
+        one = index == (span.stop - 1) // width and index != self._begun
+        return one and self._cache.is_in_memory(self._entry, index)
 
 
 async def _read(source: Slice, start: int, stop: int) -> AsyncGenerator[bytes, None]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from http.client import responses
+from typing import NamedTuple
 
 from proxy.server.hot import AGE, REQUEST_ID, Prepared
 
@@ -15,11 +16,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 # RFC 9110 §5.5: no controls but the tab; CR and LF are counted instead, as they end our lines.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # The connection's business, never the app's (RFC 9110 §7.6.1).
-_HOP_BY_HOP = {b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"}
-# Names as apps write them, and what goes to the wire; empty for those that don't. Bounded, since
-# names may come from the metadata of objects.
-_NAMES: dict[bytes, bytes] = {}
-_MOST_NAMES = 1024
+_HOP_BY_HOP = {b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"}
 _STATUS_LINES: dict[int, bytes] = {}
 
 # A body up to this size is copied behind its head, so that one piece takes both.
@@ -47,8 +44,7 @@ class _Dating:
 date_line = _Dating()
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """The app's header fields, checked and written out.
 
     Attributes:
@@ -74,9 +70,7 @@ def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool
     length: int | None = None
     close = dated = False
     for raw, value in headers:
-        name = _NAMES.get(raw)
-        if name is None:
-            name = _learn(bytes(raw))
+        name, line = _line(raw, value)
         if name == b"content-length":
             if length is not None or not value.isdigit():
                 raise ValueError(f"content-length can't be {value!r}")
@@ -88,10 +82,24 @@ def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool
             continue
         elif name == b"date":
             dated = True
-        elif not name:
-            continue
-        lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
-    return Fields(_checked(lines), length, close, dated)
+        lines.append(line)
+    return Fields(b"".join(lines), length, close, dated)
+
+
+# An app sends the same fields again and again, but for its request's id. The largest values of so
+# many are two megabytes.
+@lru_cache(512)
+def _line(raw: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A field's name in lower case, and its line; b"" for one that is not the app's to send."""
+    name = bytes(raw).lower()
+    if _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no header name")
+    if name in _HOP_BY_HOP:
+        return name, b""
+    line = b"%b: %b\r\n" % (name, value.strip(b" \t"))
+    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or _CONTROL.search(line):
+        raise ValueError("the value of a header holds a control byte")
+    return name, line
 
 
 def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]:
@@ -115,23 +123,6 @@ def _around_id(prepared: Prepared) -> tuple[bytes, bytes]:
     if fields.length is None and not prepared.bodyless:
         lines += b"content-length: %d\r\n" % len(prepared.body)
     return status_line(prepared.status) + REQUEST_ID + b": ", b"\r\n" + lines
-
-
-def _learn(raw: bytes) -> bytes:
-    name = raw.lower()
-    if _TOKEN.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no header name")
-    name = b"" if name in _HOP_BY_HOP else name
-    if len(_NAMES) < _MOST_NAMES:
-        _NAMES[raw] = name
-    return name
-
-
-def _checked(lines: list[bytes]) -> bytes:
-    block, count = b"".join(lines), len(lines)
-    if block.count(b"\n") != count or block.count(b"\r") != count or _CONTROL.search(block):
-        raise ValueError("the value of a header holds a control byte")
-    return block
 
 
 def status_line(status: int) -> bytes:

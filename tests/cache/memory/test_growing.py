@@ -38,6 +38,19 @@ def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
     return [body[a:b] for a, b in pairwise(edges)]
 
 
+def test_what_is_at_hand_is_what_a_read_gives() -> None:
+    slice_ = Slice(len(BODY))
+    for piece in (BODY[:70], BODY[70:120], BODY[120:]):
+        assert slice_.at_hand(0, 10) is None
+        slice_.add(piece)
+    assert slice_.at_hand(0, 10) is None  # not yet compared with what it has to be
+    slice_.complete()
+    for start, stop in ((0, 200), (0, 70), (70, 120), (10, 71), (69, 121), (199, 200), (5, 5)):
+        assert slice_.at_hand(start, stop) == BODY[start:stop]
+    slice_.drop()
+    assert slice_.at_hand(0, 10) is None
+
+
 READERS = st.lists(
     st.tuples(st.integers(0, 200), st.integers(0, 200), st.integers(0, 4), st.integers(0, 8)),
     max_size=6,

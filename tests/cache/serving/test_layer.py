@@ -601,3 +601,41 @@ async def test_two_processes_worth_of_caches_share_a_directory(tmp_path: Path) -
         await one.settled()
         await two.settled()
         assert one.counting.bytes == len(BODY)
+
+
+# --- at hand ------------------------------------------------------------------------------------
+
+
+async def test_what_is_at_hand_is_in_memory_in_one_slice(rig: Rig) -> None:
+    first, across = Span(10, 1000), Span(WIDTH - 10, WIDTH + 10)
+    opened = await rig.cached.open("a", NO_BODY)
+    assert isinstance(opened, CachedObject)
+    assert opened.at_hand(first) is None
+    assert await rig.get() == BODY
+    await rig.settled()
+    before = rig.cache.bytes.memory
+    assert opened.at_hand(first) == BODY[10:1000]
+    assert rig.cache.bytes.memory == before + 990
+    assert opened.at_hand(across) is None
+    last = Span(len(BODY) - 5, len(BODY))
+    assert opened.at_hand(last) == BODY[-5:]
+    opened.discard()
+    assert opened.at_hand(first) is None
+    assert rig.cache.bytes.memory == before + 995
+
+
+async def test_what_is_at_hand_counts_as_a_use() -> None:
+    """So that it stays when others go."""
+    async with rigged(memory=2 * WIDTH) as rig:
+        small = Span(0, 100)
+        opened = await rig.cached.open("a")
+        assert isinstance(opened, CachedObject)
+        assert await read(opened, small) == BODY[:100]
+        await rig.settled()
+        for _ in range(3):
+            assert opened.at_hand(small) == BODY[:100]
+        for key in "bcdefgh":
+            rig.store.put(key, StoredObject(BODY[:WIDTH]))
+            assert await rig.get(key=key) == BODY[:WIDTH]
+            await rig.settled()
+        assert opened.at_hand(small) == BODY[:100]
