@@ -17,13 +17,14 @@ from typing import Final
 from proxy.cache.checking import sum_of
 from proxy.cache.disk import Disk
 from proxy.cache.entry import Entry
+from proxy.cache.format import read_footer
 from proxy.cache.growing import Slice
 from proxy.cache.held import Held
 from proxy.cache.judging import Checks
 from proxy.cache.memory import Memory
 from proxy.cache.slices import slice_span
 from proxy.cache.stored import SliceGone, StoredSlice
-from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke
+from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke, OriginFault
 from proxy.origins.base import OpenObject, Origin, Want
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Algorithm, Checksum, Span
@@ -242,6 +243,7 @@ class _Fill:
     async def _fill(self) -> None:
         expected = self._expected()
         self.slice.judged = expected is not None and self.entry.slices == 1
+        self.slice.followed = self.held is not None and not self.held.mine
         await self._follow_others()
         if self.slice.received < self.slice.length:
             self.filler.counts.started += 1
@@ -317,6 +319,8 @@ class _Fill:
         async with aclosing(held.growth(slice_.received, slice_.length)) as pieces:
             async for piece in pieces:
                 slice_.add(piece)
+        if slice_.received == slice_.length:
+            await self._compare(held)
         held.close()
         self.held = None
         if slice_.received == slice_.length:
@@ -327,6 +331,15 @@ class _Fill:
             await found.write(slice_.buffers_from(0))
         elif found is not None:
             await self._copy(found)
+
+    async def _compare(self, held: Held) -> None:
+        """Raises OriginFault if what came through the file is not what its writer says it wrote.
+        One that was killed says nothing."""
+        slice_ = self.slice
+        footer = await held.footer(slice_.length)
+        told = read_footer(footer, slice_.length + len(footer)) if footer else None
+        if footer and told != (self.entry.label_of(self.index), slice_.table):
+            raise OriginFault(f"{held.claim.path}: what was written there was damaged")
 
     async def _copy(self, stored: StoredSlice) -> None:
         """The rest from a file that was finished between two looks at it."""

@@ -32,6 +32,7 @@ class Slice:
         interest: how many requests read it or mean to.
         was_read: whether one did; else it was only fetched ahead.
         judged: it is compared with the store's checksum before it is called whole.
+        followed: it comes from another process's file, and is compared with what that says of it.
         table: the check values of its blocks, once all bytes have come.
     """
 
@@ -41,6 +42,7 @@ class Slice:
         "_sums",
         "_waiting",
         "fault",
+        "followed",
         "interest",
         "judged",
         "length",
@@ -58,6 +60,7 @@ class Slice:
         self.interest = 0
         self.was_read = False
         self.judged = False
+        self.followed = False
         self.table = b""
         self._buffers: list[bytes] = []
         self._ends: list[int] = []

@@ -127,8 +127,8 @@ class CachedObject:
         source.interest += 1
         source.was_read = True
         try:
-            sure = self._entry.head.seal is not None or source.judged
-            read = self._held_back if sure else _read
+            sealed = self._entry.head.seal is not None
+            read = self._held_back if sealed or source.judged or source.followed else _read
             async with aclosing(read(source, start, stop)) as buffers:
                 async for buffer in buffers:
                     if source.state == "whole":
