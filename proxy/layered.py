@@ -213,6 +213,8 @@ def checked(
                 report=verdicts.note,
                 name=table.origin,
                 read_through=table.verify_ranges_up_to,
+                # A cache asks for a slice at once anyway: for a range, one more at the most.
+                kept_through=2 * settings.cache.slice if settings.cache is not None else 0,
             ),
         )
         for table in settings.mounts

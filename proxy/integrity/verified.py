@@ -1,8 +1,9 @@
 """An origin over an origin: what is read as a whole is checked against the store's checksum.
 
 The last piece of a body is held back until the checksum of all of it matches, so a wrong body can
-be broken but never complete. What can't be checked is passed on with a verdict that says why, or,
-where checks are required, refused before a byte of it is given.
+be broken but never complete. A range is checked by reading all of its object through it: where
+checks are required, and where a layer below keeps what was read. What can't be checked is passed on
+with a verdict that says why, or, where checks are required, refused before a byte of it is given.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Checking:
         report: called with the verdict on each read when it is known.
         name: the origin's name in the log.
         read_through: most bytes read in vain to check a range, where checks are required.
+        kept_through: the largest object that is read as a whole to check a range of it, where they
+            are not required and a layer below keeps what was read, so that it is read once.
     """
 
     policy: Policy
@@ -62,6 +65,18 @@ class Checking:
     report: Callable[[Verdict], None] = lambda _: None
     name: str = ""
     read_through: int = READ_THROUGH
+    kept_through: int = 0
+
+    def looks_into(self, opened: OpenObject) -> bool:
+        """Whether a range of an object is checked by reading all of it."""
+        if self.policy != "when-available":
+            return self.policy == "require"
+        return _keeps(opened) and opened.representation.size <= self.kept_through
+
+
+def _keeps(opened: OpenObject) -> bool:
+    """Whether a layer below keeps what is read of it, and wants to know what came of the check."""
+    return getattr(opened, "confirm", None) is not None
 
 
 class Verified:
@@ -90,7 +105,7 @@ class Verified:
         """
         if want is not self._asked[0]:  # mostly it is the one before
             self._asked = want, _with_checksums(want, self._checking.policy)
-        opened = await self._origin.open(key, self._asked[1])
+        opened = await self._open(key, self._asked[1])
         try:
             wrapped = VerifiedObject(key, opened, self._checking, self._sizes)
             if wrapped.expected is not None or self._checking.policy == "require":
@@ -103,6 +118,17 @@ class Verified:
     async def aclose(self) -> None:
         """Closes the origin below."""
         await self._origin.aclose()
+
+    async def _open(self, key: str, want: Want) -> OpenObject:
+        """Opens the object below; asks for the checksums of one that turns out to be small enough
+        to be read as a whole. A layer that keeps what it knows has them from then on."""
+        opened = await self._origin.open(key, want)
+        known = want.first is None or opened.representation.checksums
+        if known or not want.body or not self._checking.looks_into(opened):
+            return opened
+        pin = opened.representation
+        await opened.aclose()
+        return await self._origin.open(key, replace(want, first=None, checksums=True, pin=pin))
 
     async def _list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Page:
         return await cast("Lister", self._origin).list(prefix, after, limit)
@@ -207,7 +233,7 @@ class VerifiedObject:
         """Why the span's bytes are passed on as they are; "" if they are checked."""
         if self._how.policy == "off":
             return reasons.OFF
-        if span.length != self.representation.size and self._how.policy != "require":
+        if span.length != self.representation.size and not self._how.looks_into(self._opened):
             return reasons.RANGE
         return reasons.NO_CHECKSUM if self.expected is None else ""
 
@@ -251,18 +277,25 @@ class VerifiedObject:
         return self._opened.read(span)
 
     async def _sealed(self, span: Span, algorithm: str) -> AsyncGenerator[bytes, None]:
-        """What was checked as a whole before: the layer below gives just those bytes, or breaks
-        off."""
+        """What was checked as a whole before, or is being: the layer below gives just those bytes,
+        or breaks off."""
         self._unfinished += 1
+        streamed = self.representation.size > HELD_WHOLE
+        held: list[bytes] = []
         async with aclosing(self._opened.read(span)) as buffers:
             async for buffer in buffers:
-                yield buffer
+                if streamed:
+                    yield buffer
+                else:
+                    held.append(buffer)
         self._unfinished -= 1
         self._settle(Verdict("verified", algorithm, bytes=span.length))
+        if held:
+            yield held[0] if len(held) == 1 else b"".join(held)
 
     async def _checked(self, span: Span, expected: Checksum) -> AsyncGenerator[bytes, None]:
         size = self.representation.size
-        if size - span.length > self._how.read_through:
+        if self._how.policy == "require" and size - span.length > self._how.read_through:
             raise self._not_verifiable(f"a range of {span.length} bytes of {size}")
         self._unfinished += 1
         total = await self.new_sum()
@@ -284,9 +317,11 @@ class VerifiedObject:
                 self._note_spent(begun)
                 piece = buffer if whole else _cut(buffer, position, span)
                 position += len(buffer)
-                if piece:
-                    if held and streamed:
-                        yield held.pop()
+                if position < span.stop and streamed:
+                    # At once, while it is in the processor's cache: nothing is held but the end.
+                    if piece:
+                        yield piece
+                elif piece:
                     held.append(piece)
         begun = monotonic()
         self._compare(expected, await rolling.digest())

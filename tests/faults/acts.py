@@ -21,10 +21,12 @@ class Canned:
     fields: Fields = field(default_factory=list)
     body: str = ""
 
-    def as_bytes(self) -> bytes:
+    def as_bytes(self, *, body: bool = True) -> bytes:
+        """The answer; an answer to HEAD has no body."""
         lines = [f"HTTP/1.1 {self.status} Canned", f"Content-Length: {len(self.body)}"]
         lines += [f"{name}: {value}" for name, value in self.fields]
-        return ("\r\n".join(lines) + "\r\n\r\n" + self.body).encode("latin-1")
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        return (head + self.body * body).encode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,30 @@ def draw_fault(chance: random.Random, asked: Asked, store: Store) -> Drawn:
     return maker(chance, asked, store)
 
 
+def of_slices(chance: random.Random, drawn: Drawn, asked: Asked, width: int) -> Drawn:
+    """The same fault for a proxy that asks for slices `width` bytes wide: in one of them, and not
+    always in the first. Half of the bits that flip do so in every answer, as those do that are
+    stored so: else a slice is asked for again, and right."""
+    flips = [act for act in drawn.acts if act.flip is not None]
+    if flips and chance.random() < 0.5:
+        drawn = replace(drawn, rest=flips[0])
+    if asked.thing.size <= width:
+        return drawn
+    before = (PLAIN,) * chance.choice((0, 0, 1, 2))
+    acts = tuple(_within(act, width) for act in drawn.acts)
+    return replace(drawn, acts=before + acts if acts else (), rest=_within(drawn.rest, width))
+
+
+def _within(act: Act, width: int) -> Act:
+    flip = None if act.flip is None else act.flip % width
+    return replace(act, flip=flip, at=act.at % width if act.at < 2**62 else act.at)
+
+
+def is_cold(chance: random.Random) -> bool:
+    """Whether an object is to be forgotten before it is asked for."""
+    return chance.random() < 0.75
+
+
 # --- what a proxy can make up for -----------------------------------------------------------------
 
 

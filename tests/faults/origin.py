@@ -146,7 +146,7 @@ class FaultOrigin:
             return await _endless_head(writer)
         if act.canned:
             await _until(begins)
-            writer.write(act.canned.as_bytes())
+            writer.write(act.canned.as_bytes(body=method != "HEAD"))
             await writer.drain()
             return True
         raw = act.instead.encode("latin-1") or request

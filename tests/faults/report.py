@@ -15,13 +15,14 @@ OUTCOMES: tuple[Outcome, ...] = ("right", "refused", "broken", "late", "wrong")
 class Tally:
     """Outcomes by fault, and of the recoverable and the hidden ones; see `Drawn`.
 
-    `notes` tell of those that should not be.
+    `notes` tell of those that should not be; `asked` is for how many the store was asked.
     """
 
     by_fault: dict[str, Counter[Outcome]] = field(default_factory=dict)
     recoverable: Counter[Outcome] = field(default_factory=Counter)
     hidden: Counter[Outcome] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    asked: int = 0
 
     def add(self, drawn: Drawn, ended: Ended, where: str) -> None:
         self.by_fault.setdefault(drawn.name, Counter())[ended.outcome] += 1
@@ -79,6 +80,7 @@ def summary(proxy: str, tally: Tally, seconds: float) -> str:
     hidden, recoverable = sum(tally.hidden.values()), sum(tally.recoverable.values())
     words = [
         f"{proxy}: {tally.downloads} downloads in {seconds:.0f} s",
+        f"for {tally.asked} the store was asked",
         f"complete but wrong {tally.wrong}",
         f"with a hidden fault {hidden}, of which wrong {tally.hidden['wrong']}",
         f"with a recoverable fault {recoverable}, of which right {100 * tally.recovered:.2f} %",

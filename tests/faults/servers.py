@@ -18,7 +18,7 @@ CONFIGURATION = """
 bind = ["127.0.0.1:0"]
 workers = {workers}
 [admin]
-bind = ""
+bind = "{admin}"
 [origins.media]
 type = "s3"
 endpoint = "{endpoint}"
@@ -42,12 +42,27 @@ origin = "media"
 verify = "require"
 verify_ranges_up_to = "64MiB"
 """
+# The largest objects have sixteen of these.
+SLICE = 4 * 1024 * 1024
+# Objects live as long as they are not purged.
+CACHE = """
+[cache]
+directory = "{directory}"
+size = "512MiB"
+free = "0B"
+memory = "128MiB"
+slice = "4MiB"
+default_ttl = "24h"
+stale_if_error = "0s"
+missing_ttl = "0s"
+"""
 
 
 def headgate(
     faults: Faults,
     *,
     more: str = "",
+    admin: str = "",
     level: str = "warning",
     access: bool = False,
     workers: int = 1,
@@ -59,6 +74,7 @@ def headgate(
             endpoint=faults.endpoint,
             bucket=store.bucket,
             more=more,
+            admin=admin,
             workers=workers,
             level=level,
             access="true" if access else "false",

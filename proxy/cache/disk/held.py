@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Final
 
 from proxy.cache.disk.claims import Claim
+from proxy.cache.disk.format import TRAILER_SIZE, footer_size
 from proxy.cache.disk.watching import FileWatcher
 from proxy.errors import OriginFault
 from proxy.origins.threads import Threads
@@ -26,6 +27,11 @@ _READ: Final = 256 * 1024
 # Seconds a file may stay as it is before who follows it does without it: longer than an origin
 # may stall and be asked again.
 SILENCE: Final = 60.0
+# Seconds between the last byte of a slice and what its writer says of all of them, which may have
+# to be summed before.
+FOOTER: Final = 5.0
+# A footer has a key, and eight bytes for each 64 KiB of a slice.
+_MOST_FOOTER: Final = 256 * 1024
 
 
 class TooSlow(OriginFault):
@@ -155,6 +161,23 @@ class Held:
                         if left <= 0:
                             return
                         await changes.next(left)
+
+    async def footer(self, position: int) -> bytes:
+        """What the writer puts behind the bytes of a slice, which end at `position`; nothing if it
+        leaves without, or takes too long."""
+        deadline = monotonic() + FOOTER
+        async with self._watcher.watching(Path(self.claim.path)) as changes:
+            ended = False
+            while True:
+                found = await self._read(_MOST_FOOTER, position)
+                if footer_size(found[-TRAILER_SIZE:]) == len(found):
+                    return found
+                left = deadline - monotonic()
+                if ended or left <= 0:
+                    return b""
+                ended = not await self._is_written()
+                if not ended:
+                    await changes.next(left)
 
     async def ended(self, seconds: float) -> None:
         """Waits until another process is done with the file, or gone; at most so long."""

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Final
 
 from proxy.cache.disk.disk import Disk
+from proxy.cache.disk.format import read_footer
 from proxy.cache.disk.held import Held
 from proxy.cache.disk.stored import SliceGone, StoredSlice
 from proxy.cache.filling.entry import Entry
@@ -21,7 +22,7 @@ from proxy.cache.memory.growing import Slice
 from proxy.cache.memory.memory import Memory
 from proxy.cache.rules.checking import sum_of
 from proxy.cache.rules.slices import slice_span
-from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke
+from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke, OriginFault
 from proxy.origins.base import OpenObject, Origin, Want
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Algorithm, Checksum, Span
@@ -131,6 +132,7 @@ class Fill:
     async def _fill(self) -> None:
         expected = self._expected()
         self.slice.judged = expected is not None and self.entry.slices == 1
+        self.slice.followed = self.held is not None and not self.held.mine
         await self._follow_others()
         if self.slice.received < self.slice.length:
             self.means.counts.started += 1
@@ -208,6 +210,8 @@ class Fill:
         async with aclosing(held.growth(slice_.received, slice_.length)) as pieces:
             async for piece in pieces:
                 slice_.add(piece)
+        if slice_.received == slice_.length:
+            await self._compare(held)
         held.close()
         self.held = None
         if slice_.received == slice_.length:
@@ -218,6 +222,15 @@ class Fill:
             await found.write(slice_.buffers_from(0))
         elif found is not None:
             await self._copy(found)
+
+    async def _compare(self, held: Held) -> None:
+        """Raises OriginFault if what came through the file is not what its writer says it wrote.
+        One that was killed says nothing."""
+        slice_ = self.slice
+        footer = await held.footer(slice_.length)
+        told = read_footer(footer, slice_.length + len(footer)) if footer else None
+        if footer and told != (self.entry.label_of(self.index), slice_.table):
+            raise OriginFault(f"{held.claim.path}: what was written there was damaged")
 
     async def _copy(self, stored: StoredSlice) -> None:
         """The rest from a file that was finished between two looks at it."""

@@ -33,6 +33,7 @@ class Slice:
         was_read: whether one did; else it was only fetched ahead.
         judged: it is compared with the store's checksum before it is called whole.
         judging: seconds that took.
+        followed: it comes from another process's file, and is compared with what that says of it.
         table: the check values of its blocks, once all bytes have come.
     """
 
@@ -42,6 +43,7 @@ class Slice:
         "_sums",
         "_waiting",
         "fault",
+        "followed",
         "interest",
         "judged",
         "judging",
@@ -61,6 +63,7 @@ class Slice:
         self.was_read = False
         self.judged = False
         self.judging = 0.0
+        self.followed = False
         self.table = b""
         self._buffers: list[bytes] = []
         self._ends: list[int] = []

@@ -18,12 +18,13 @@ from proxy.cache.cache import Cache
 from proxy.cache.disk.stored import SliceGone
 from proxy.cache.filling.entry import Entry
 from proxy.cache.filling.filling import Filler, Source
+from proxy.cache.filling.proving import proof_of
 from proxy.cache.memory.growing import Slice
 from proxy.cache.rules.checking import sum_of
-from proxy.cache.rules.slices import indexes_of, pieces_of
+from proxy.cache.rules.slices import indexes_of, pieces_of, slice_span
 from proxy.cache.rules.standing import ONE_IN_MEMORY, Standing, report_of
 from proxy.cache.serving.leases import EntryLease
-from proxy.errors import Fault, ObjectChanged
+from proxy.errors import ChecksumMismatch, Fault, ObjectChanged
 from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
 from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.freshness import Terms
@@ -109,7 +110,8 @@ class CachedObject:
             if not gone or (gone < _MOST_GONE and self._filler.disk is not None):
                 source = await self._filler.get(self._origin, entry, index)
             if source is None:
-                async with aclosing(self._past_the_cache(Span(position, piece.stop))) as buffers:
+                rest = self._past_the_cache(index, Span(position, piece.stop))
+                async with aclosing(rest) as buffers:
                     async for buffer in buffers:
                         yield buffer
                 return
@@ -141,8 +143,8 @@ class CachedObject:
         source.interest += 1
         source.was_read = True
         try:
-            sure = self._entry.head.seal is not None or source.judged
-            read = self._held_back if sure else _read
+            sealed = self._entry.head.seal is not None
+            read = self._held_back if sealed or source.judged or source.followed else _read
             async with aclosing(read(source, start, stop)) as buffers:
                 async for buffer in buffers:
                     if source.state == "whole":
@@ -168,8 +170,34 @@ class CachedObject:
         if held is not None:
             yield held
 
-    async def _past_the_cache(self, span: Span) -> AsyncGenerator[bytes, None]:
-        """Straight from the origin, at the reader's own pace; nothing of it is kept."""
+    async def _past_the_cache(self, index: int, piece: Span) -> AsyncGenerator[bytes, None]:
+        """Straight from the origin, at the reader's own pace; nothing of it is kept. Where the
+        object is known to be right, all of the slice is read, and compared."""
+        proof = proof_of(self._entry, index, self._filler.checks)
+        if proof is None:
+            async with aclosing(self._from_the_origin(piece)) as buffers:
+                async for buffer in buffers:
+                    yield buffer
+            return
+        whole = slice_span(index, self.representation.size, self._entry.width)
+        position, held = whole.start, b""
+        async with aclosing(self._from_the_origin(whole)) as buffers:
+            async for buffer in buffers:
+                proof.update(buffer)
+                start, position = position, position + len(buffer)
+                part = buffer[max(0, piece.start - start) : max(0, piece.stop - start)]
+                if held and part:
+                    yield held
+                held = part or held
+        if not proof.holds():
+            self.discard()
+            raise ChecksumMismatch(
+                f"origin {self._entry.head.origin!r} key {self._entry.head.key!r}: slice {index} "
+                "is not what the object was checked by"
+            )
+        yield held
+
+    async def _from_the_origin(self, span: Span) -> AsyncGenerator[bytes, None]:
         entry, cache = self._entry, self._cache
         cache.filler.counts.bypassed += 1
         want = Want(first=ByteRange(span.start, span.stop - 1), pin=entry.representation)

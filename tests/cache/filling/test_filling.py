@@ -15,12 +15,21 @@ from pathlib import Path
 import pytest
 
 from proxy.cache.disk import held as held_module
+from proxy.cache.disk.claims import claim
+from proxy.cache.disk.format import write_footer
 from proxy.cache.disk.stored import SliceGone, StoredSlice, open_stored
 from proxy.cache.filling.entry import Entry
 from proxy.cache.memory.growing import Slice
 from proxy.cache.memory.memory import Memory
-from proxy.cache.rules.checking import sum_of
-from proxy.errors import ChecksumMismatch, Fault, ObjectChanged, OriginBroke, OriginUnavailable
+from proxy.cache.rules.checking import BlockSums, sum_of
+from proxy.errors import (
+    ChecksumMismatch,
+    Fault,
+    ObjectChanged,
+    OriginBroke,
+    OriginFault,
+    OriginUnavailable,
+)
 from proxy.origins.memory import StoredObject
 from tests.cache.claiming import Writers, is_locked, size_of, writers
 from tests.cache.directory import eventually
@@ -254,6 +263,30 @@ async def test_the_file_of_one_that_stalls_is_not_touched(
     assert made.filler.counts.followed == 2
     child.kill()
     made.temporary(0).unlink()
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["right", "damaged"])
+async def test_what_came_through_another_process_s_file_is_compared_before_its_end_is_given(
+    made: Setting, damaged: bool
+) -> None:
+    """The end of a slice is given when its writer has said what all of it sums to."""
+    held = claim(str(made.temporary(0)))
+    right, sums = made.right(0), BlockSums()
+    sums.update(right)
+    found = await made.slice(0)
+    assert found.followed
+    held.write([right[:10], b"?" if damaged else right[10:11], right[11:]])
+    await until(lambda: found.received == found.length)
+    assert found.state == "growing"
+    held.write([write_footer(made.entry.label_of(0), sums.table())])
+    if damaged:
+        with pytest.raises(OriginFault, match="damaged"):
+            await found.settled()
+    else:
+        await found.settled()
+        assert found.table == sums.table()
+    held.withdraw()
+    held.close()
 
 
 async def test_a_file_that_is_finished_between_two_looks_is_read(
