@@ -337,6 +337,12 @@ TRACE_LINES_DROPPED: Final = Metric(
     "counter",
     "Lines that a `headgate trace` missed since it, or the way to it, was too slow.",
 )
+SPANS: Final = Metric(
+    "headgate_spans_total",
+    "counter",
+    "Spans of traces that the collector has taken, and those it has not; with [telemetry].",
+    (Label("result", ("sent", "dropped")),),
+)
 
 # --- the whole ----------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from proxy.errors import (
     OriginUnavailable,
     OriginUnreachable,
 )
+from proxy.origins.carried import CARRIED
 from proxy.origins.s3.connector import ATTEMPT, Attempt, OneRetryConnector
 from proxy.origins.s3.signing import Keys, Signer
 
@@ -176,7 +177,8 @@ class Transport:
             if keys is not None:
                 to_send = self._signer.sign(keys, method, path, to_send, time.time())
             url = URL(self._server + path, encoded=True)
-            response = await self._send(method, url, to_send | _UNSIGNED_HEADERS)
+            unsigned = {**_UNSIGNED_HEADERS, **CARRIED.get()}
+            response = await self._send(method, url, to_send | unsigned)
         except BaseException:
             self._slots.give_back()
             raise
