@@ -8,7 +8,7 @@ import platform
 from functools import partial
 
 from proxy import __version__
-from proxy.config import settings as options
+from proxy.config.telemetry import SecretHeader, Telemetry
 from proxy.observability.exporting import Exporter
 from proxy.observability.meters import Meters
 from proxy.observability.spans import Sampler, Tracer
@@ -22,7 +22,7 @@ class Traces:
         tracer: where spans end.
     """
 
-    def __init__(self, table: options.Telemetry, exporter: Exporter) -> None:
+    def __init__(self, table: Telemetry, exporter: Exporter) -> None:
         self._table, self._exporter = table, exporter
         self.tracer = Tracer(exporter.put)
 
@@ -40,7 +40,7 @@ class Traces:
         await asyncio.to_thread(self._exporter.stop)
 
 
-def make_traces(table: options.Telemetry | None, meters: Meters) -> Traces | None:
+def make_traces(table: Telemetry | None, meters: Meters) -> Traces | None:
     """The traces that a table of the configuration describes; None without."""
     if table is None:
         return None
@@ -59,11 +59,11 @@ def make_traces(table: options.Telemetry | None, meters: Meters) -> Traces | Non
     return Traces(table, exporter)
 
 
-def _text(header: options.SecretHeader) -> str:
+def _text(header: SecretHeader) -> str:
     return header.value.get_secret_value() if header.value is not None else ""
 
 
-def resource_of(table: options.Telemetry) -> dict[str, str]:
+def resource_of(table: Telemetry) -> dict[str, str]:
     """What spans say of the process that makes them."""
     host = platform.node()
     return {

@@ -1,8 +1,7 @@
 """Spans as a collector of OpenTelemetry takes them: OTLP 1.x over HTTP, in Protocol Buffers.
 
 The only file that names OpenTelemetry's packages; it is imported where traces are on. Of its
-libraries only the messages are used: the tracer of the SDK takes 60 µs of the event loop for a
-span and its exporter three times what this does, all of which would hold the interpreter.
+libraries only the messages are used: docs/dependencies.md says why.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import load
 from proxy.config.render import render
-from proxy.config.settings import Table
+from proxy.config.table import Table
 from tests.config.helpers import load_text, write
 from tests.config.test_handover import TEXT
 

@@ -134,7 +134,9 @@ def test_one_without_an_end_is_read_so_far_and_no_farther() -> None:
 
 def test_one_that_hangs_is_given_up() -> None:
     with StandIn(hangs=True) as stand_in, closing(Collector(stand_in.url, {}, 0.1)) as way:
-        pytest.raises(NotTaken, way.post, body())
+        with pytest.raises(NotTaken) as caught:
+            way.post(body())
+        assert caught.value.retryable
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:

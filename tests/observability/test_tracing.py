@@ -52,7 +52,7 @@ class Rig:
 
     @property
     def carried(self) -> dict[str, str]:
-        return dict(self._context[CARRIED]) if CARRIED in self._context else {}
+        return dict(self._context.run(CARRIED.get))
 
     @property
     def current(self) -> Span | None:
