@@ -38,6 +38,7 @@ from proxy.layered import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Operation
+from proxy.observability.flow import Crowd, measure_crowd
 from proxy.observability.instruments import Instruments, measure_log
 from proxy.observability.logs import DroppingHandler, logging_to_standard_error
 from proxy.observability.metered import Metered
@@ -130,6 +131,10 @@ class Service:
     def hot(self) -> HotPath | None:
         """What answers at once, from memory."""
         return self.door.hot
+
+    def watch(self, crowd: Callable[[], Crowd]) -> None:
+        """Has the clients of the worker counted, which only the server knows."""
+        measure_crowd(self._instruments.meters, crowd)
 
     @property
     def operations(self) -> Mapping[str, Operation]:

@@ -97,12 +97,12 @@ class Sampler:
         self._below = round(ratio * (1 << 64))
         self._owed: deque[str] = deque(maxlen=_MOST_OWED)
 
-    def draw(self) -> tuple[str, bool]:
-        """A new trace's id, and whether it is kept."""
+    def draw(self) -> str:
+        """A new trace's id; "" for a request that is not traced."""
         if self._owed:
-            return self._owed.popleft(), True
-        trace_id = new_trace_id()
-        return trace_id, int(trace_id[16:], 16) < self._below
+            return self._owed.popleft()
+        number = random.getrandbits(128) or 1
+        return f"{number:032x}" if (number & _HALF) < self._below else ""
 
     def draws_now(self) -> bool:
         """Whether a request that could be answered at once is traced. It has to be given to the

@@ -81,14 +81,15 @@ class Tracing:
         """A request begins, in a task of its own; None where it is not traced."""
         said = _said(scope["headers"])
         context = parse_traceparent(said.get(b"traceparent"), said.get(b"tracestate"))
-        if context is not None and self._follows:
-            trace_id, sampled = context.trace_id, context.sampled
-        else:
-            trace_id, sampled = self._draw()
-        if not sampled:
-            self._pass_on(context, trace_id, record)
-            return None
         followed = context if self._follows else None
+        if followed is None:
+            trace_id = self._draw()
+        else:
+            _note(followed, record)
+            trace_id = followed.trace_id if followed.sampled else ""
+        if not trace_id:
+            CURRENT.set(None)
+            return None
         parent_id = followed.parent_id if followed is not None else ""
         span = Span(trace_id, parent_id, "", "server")
         span.state = followed.state if followed is not None else ""
@@ -98,13 +99,6 @@ class Tracing:
         CURRENT.set(span)
         CARRIED.set(span.fields)
         return span
-
-    def _pass_on(self, context: TraceContext | None, trace_id: str, record: AccessRecord) -> None:
-        """Whoever comes behind shall not keep what is not kept here (§4.3)."""
-        if context is not None and self._follows:
-            _note(context, record)
-        else:
-            CARRIED.set(TraceContext(trace_id, trace_id[:16]).fields)
 
     def end(self, span: Span, record: AccessRecord) -> None:
         """A request has ended; its record is complete."""

@@ -52,6 +52,7 @@ class HotAnswers:
         self._tells_cache = site.tells_cache
         meters, answers = responses.meters, self._answers
         meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
+        meters.put(names.PREPARED_LIMIT, most)
         self.hot = answers.find if sampled is None else _unless(sampled, answers.find)
         self._tallies: dict[Kind, dict[str, Tally]] = {}
 
