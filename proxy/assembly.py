@@ -43,15 +43,18 @@ from proxy.layered import (
     secret_of,
     share_memory,
     source_of,
+    traced,
     with_layers,
 )
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Operation
+from proxy.observability.flow import Crowd, measure_crowd
 from proxy.observability.instruments import Instruments, measure_log
 from proxy.observability.logs import DroppingHandler, logging_to_standard_error
 from proxy.observability.metered import Metered
 from proxy.observability.meters import Meters
 from proxy.observability.process import measure_process
+from proxy.observability.tracing import Places
 from proxy.origins.base import Origin
 from proxy.semantics.freshness import Terms
 from proxy.semantics.globs import compile_glob
@@ -64,6 +67,7 @@ from proxy.server.hot import HotPath
 from proxy.server.supervisor import Started, supervise
 from proxy.server.tls import TLSFiles
 from proxy.server.worker import run_worker
+from proxy.traces import make_traces
 from proxy.welcome import welcome
 
 # Where cgroup v2 says what a container may use.
@@ -88,16 +92,18 @@ class Service:
     ) -> None:
         self._instruments = Instruments(log)
         meters, tables = self._instruments.meters, settings.origins
+        self._traces = make_traces(settings.telemetry, meters)
         self._stores = {name: Metered(make_origin(tables[name]), name, meters) for name in tables}
+        tracer = self._traces.tracer if self._traces is not None else None
         self._origins = {
-            name: with_layers(name, tables[name], store, meters)
+            name: with_layers(name, tables[name], traced(name, tables[name], store, tracer), meters)
             for name, store in self._stores.items()
         }
         self._sums = make_pool()
         self._cache = make_cache(settings.cache, shared)
         if self._cache is not None:
             measure_cache(meters, self._cache)
-        kept = cached(settings, self._origins, self._cache)
+        kept = cached(settings, self._origins, self._cache, tracer)
         served = checked(settings, kept, self._sums, meters)
         site = make_site(settings, served, self._sums)
         warmed = {
@@ -111,6 +117,7 @@ class Service:
             stall_timeout=settings.server.stall_timeout,
             responses=self._instruments.responses,
             prepared=settings.http.prepared,
+            tracing=self._traces.of(places_of(settings)) if self._traces is not None else None,
         )
         self.app = make_app(self.door, self._lifespan)
 
@@ -132,11 +139,17 @@ class Service:
                 await self.aclose()
                 raise fault
         self._instruments.start(self._stores)
+        if self._traces is not None:
+            self._traces.start()
 
     @property
     def hot(self) -> HotPath | None:
         """What answers at once, from memory."""
         return self.door.hot
+
+    def watch(self, crowd: Callable[[], Crowd]) -> None:
+        """Has the clients of the worker counted, which only the server knows."""
+        measure_crowd(self._instruments.meters, crowd)
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -148,7 +161,10 @@ class Service:
         await self._instruments.aclose()
         if self._cache is not None:
             await self._cache.aclose()
-        await asyncio.gather(*(origin.aclose() for origin in self._origins.values()))
+        closing = [origin.aclose() for origin in self._origins.values()]
+        if self._traces is not None:
+            closing.append(self._traces.aclose())
+        await asyncio.gather(*closing)
         self._sums.shutdown(wait=False, cancel_futures=True)
 
 
@@ -186,6 +202,12 @@ def _terms(table: options.Cache | None) -> Terms:
         stale_while_revalidate=table.stale_while_revalidate,
         stale_if_error=table.stale_if_error,
     )
+
+
+def places_of(settings: Settings) -> Places:
+    """What a span may say of where a path belongs."""
+    rules = [(table.path, compile_glob(table.path)) for table in settings.rules]
+    return Places(mounts_of(settings), rules)
 
 
 def mounts_of(settings: Settings) -> tuple[Mount, ...]:

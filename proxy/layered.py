@@ -1,9 +1,10 @@
 """Settings to origins, each with its layers, from the store up to what a mount is served from.
 
-    Verified( Cached( Resuming( Metered( store ) ) ) )
+    Verified( Cached( Fetching( Resuming( Traced( Metered( store ) ) ) ) ) )
 
 Verification is above the cache, since only a whole can be compared with a store's checksum; asking
-again is below it, so that all who wait for a slice wait for the same tries.
+again is below it, so that all who wait for a slice wait for the same tries. The two that make
+spans are there only where traces are on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
+from proxy.observability.spans import Tracer
+from proxy.observability.traced import Fetching, Traced
 from proxy.origins.base import Origin
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.resuming import Resuming, Trouble
@@ -108,16 +111,31 @@ def make_cache(table: options.Cache | None, shared: Shared | None = None) -> Cac
     )
 
 
+def traced(
+    name: str,
+    table: options.S3Origin | options.DirectoryOrigin,
+    store: Origin,
+    tracer: Tracer | None,
+) -> Origin:
+    """The store, what is asked of it as spans, if traces are on."""
+    if tracer is None:
+        return store
+    is_near = isinstance(table, options.DirectoryOrigin)
+    return Traced(store, name, tracer, "internal" if is_near else "client")
+
+
 def cached(
-    settings: Settings, origins: Mapping[str, Origin], cache: Cache | None
+    settings: Settings,
+    origins: Mapping[str, Origin],
+    cache: Cache | None,
+    tracer: Tracer | None = None,
 ) -> Mapping[str, Origin]:
     """The origins, those of which slices are kept over the cache."""
     if cache is None:
         return origins
-    return {
-        name: Cached(origin, name, cache) if settings.origins[name].cache else origin
-        for name, origin in origins.items()
-    }
+    kept = {name: origin for name, origin in origins.items() if settings.origins[name].cache}
+    below = {name: Fetching(kept[name], name, tracer) for name in kept} if tracer else kept
+    return {**origins, **{name: Cached(below[name], name, cache) for name in kept}}
 
 
 def measure_cache(meters: Meters, cache: Cache) -> None:

@@ -306,6 +306,75 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             highest=1,
         ),
     ),
+    "Flow and memory": (
+        Panel(
+            "Budgets",
+            "Share of what may be used, of the fullest instance: connections with clients and to a"
+            " store, and memory for slices and for prepared answers.",
+            "percentunit",
+            (
+                Query(_share("headgate_connections", "headgate_connections_limit"), "clients"),
+                Query(
+                    _share("headgate_origin_connections", "headgate_origin_connections_limit"),
+                    "store",
+                ),
+                Query(
+                    _share("headgate_cache_memory_bytes", "headgate_cache_memory_limit_bytes"),
+                    "slices",
+                ),
+                Query(
+                    _share("headgate_prepared_bytes", "headgate_prepared_limit_bytes"), "prepared"
+                ),
+            ),
+            highest=1,
+        ),
+        Panel(
+            "Paused",
+            "Responses whose client takes nothing; and how many waited for theirs on average.",
+            "short",
+            (
+                Query(f"sum(headgate_responses_paused{{{OURS}}})", "for a second"),
+                Query(_rate("headgate_paused_seconds_total"), "on average"),
+            ),
+        ),
+        Panel(
+            "Waiting for a store",
+            "Requests that wait for a connection, now and on average, and those that had to.",
+            "short",
+            (
+                Query(f"sum by (origin) (headgate_origin_queue{{{OURS}}})", "{{origin}}"),
+                Query(_rate("headgate_origin_queue_seconds_total", "origin"), "{{origin}} average"),
+                Query(_rate("headgate_origin_queue_waits_total", "origin"), "{{origin}} a second"),
+            ),
+        ),
+        Panel(
+            "Refused",
+            "Connections and requests, by the limit that was reached.",
+            "reqps",
+            (
+                Query(_rate("headgate_refused_total", "reason"), "{{reason}}"),
+                Query(
+                    _rate("headgate_origin_queue_refused_total", "origin, reason"),
+                    "{{origin}} {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Connections",
+            "With clients, by instance.",
+            "short",
+            (Query(f"sum by (instance) (headgate_connections{{{OURS}}})", "{{instance}}"),),
+        ),
+        Panel(
+            "Traces",
+            "Spans that the collector has taken, and those that were dropped.",
+            "short",
+            tuple(
+                Query(_or_none(_rate("headgate_spans_total", where=f',result="{one}"')), one)
+                for one in ("sent", "dropped")
+            ),
+        ),
+    ),
     "Workers": (
         Panel(
             "Workers",

@@ -30,9 +30,10 @@ _BODY = """
     <div class="tile"><h2>Downloads</h2><p id="active">&ndash;</p><small id="success"></small></div>
   </section>
   <section id="cache" hidden><h2>Cache <small id="rests"></small></h2>
-    <table><thead><tr><th>hits<th>bytes from it<th>on disk<th>in memory</tr></thead>
+    <div class="scroll"><table>
+      <thead><tr><th>hits<th>bytes from it<th>on disk<th>in memory</tr></thead>
       <tbody><tr><td id="hits">&ndash;<td id="kept">&ndash;<td id="disk">&ndash;<td id="memory">
-      </tr></tbody></table></section>
+      </tr></tbody></table></div></section>
   <section class="pair">
     <div><h2>Origins</h2><table><tbody id="origins"></tbody></table></div>
     <div><h2>Processes</h2><table><thead><tr><th>process<th class="n">CPU<th class="n">memory

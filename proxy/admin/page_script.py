@@ -124,6 +124,8 @@ function lists(now) {
   table("origins", Object.entries(now.origin_up), (row, [name, up]) => {
     cell(row, name);
     cell(row, up ? "answers" : "does not answer", up ? "good" : "bad");
+    const waiting = now.flow.queue[name];
+    cell(row, waiting ? `${waiting} wait` : "", "n warn");
     cell(row, `${now.origin_errors[name] || 0} errors`, "n");
   }, "not looked at yet");
   const p = now.processes;
@@ -136,7 +138,9 @@ function lists(now) {
     const lag = p.lag[name];
     cell(row, lag === undefined ? "" : span(lag), lag > .1 ? "n warn" : "n");
   });
-  say("flying", `${now.in_flight} in flight, slowest first` +
+  const { connections, paused, refused } = now.flow;
+  say("flying", `${now.in_flight} in flight, ${paused} paused, ${connections} connections, ` +
+    `${refused} refused` +
     (now.silent.length ? `; silent workers: ${now.silent.join(", ")}` : ""));
   table("transfers", now.transfers, (row, t) => {
     cell(row, t.target, "path").title = t.target;

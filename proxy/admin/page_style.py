@@ -32,6 +32,7 @@ section { margin-bottom: 1rem }
 .tile p { font-size: 1.5rem; margin: 0; line-height: 1.2 }
 small { color: var(--soft); font-size: .8rem; font-weight: 400 }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem }
+.pair > div { min-width: 0; overflow-x: auto }
 svg { width: 100%; height: 3rem; display: block; margin-top: .35rem }
 #line { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke }
 #area { fill: var(--accent); opacity: .15 }

@@ -89,6 +89,13 @@ def digest(values: Values) -> dict[str, Any]:
         "origin_bytes": _sum(values, names.ORIGIN_BYTES),
         "origin_errors": _by_label(values, names.ORIGIN_ERRORS, 0),
         "origin_up": _by_label(values, names.ORIGIN_UP, 0),
+        "flow": {
+            "connections": _sum(values, names.CONNECTIONS),
+            "connections_limit": _sum(values, names.CONNECTIONS_LIMIT),
+            "paused": _sum(values, names.PAUSED),
+            "refused": _sum(values, names.REFUSED) + _sum(values, names.ORIGIN_QUEUE_REFUSED),
+            "queue": _by_label(values, names.ORIGIN_QUEUE, 0),
+        },
         "cache": {
             "answers": _by_label(values, names.CACHE_ANSWERS, 0),
             "bytes": _by_label(values, names.CACHE_BYTES, 0),

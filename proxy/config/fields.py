@@ -59,6 +59,13 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _check_secret_text(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("ASCII characters without line breaks, and no spaces at its ends")
+    return secret
+
+
 def _write_secret(secret: SecretStr | None, info: SerializationInfo) -> str | None:
     if secret is None:
         return None
@@ -81,6 +88,13 @@ OptionalText = Annotated[str | None, UNSET_IF_EMPTY]
 OptionalSecret = Annotated[
     Secret | None, UNSET_IF_EMPTY, PlainSerializer(_write_secret, return_type=str | None)
 ]
+
+OptionalSecretText = Annotated[
+    Annotated[SecretStr, AfterValidator(_check_secret_text)] | None,
+    UNSET_IF_EMPTY,
+    PlainSerializer(_write_secret, return_type=str | None),
+]
+"""A secret of several words, as the value of a field is."""
 
 
 # --- addresses --------------------------------------------------------------------------------
@@ -146,6 +160,7 @@ def _is_endpoint(found: str) -> bool:
     )
 
 
+RequiredEndpoint = Annotated[str, AfterValidator(_check_endpoint)]
 Endpoint = Annotated[str | None, AfterValidator(_check_endpoint), UNSET_IF_EMPTY]
 
 
@@ -271,6 +286,25 @@ def _is_header_value(found: str) -> bool:
     inner = all(char == "\t" or " " <= char <= "~" or "\x80" <= char <= "\xff" for char in found)
     return bool(found) and inner and found == found.strip(" \t")
 
+
+FieldName = Annotated[
+    str,
+    _rule(
+        "the name of a header in lower case, other than those of HTTP's own framing",
+        lambda found: (
+            re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", found) is not None
+            and found not in {"host", "content-length", "content-type", "transfer-encoding"}
+        ),
+    ),
+]
+
+ServiceName = Annotated[
+    str,
+    _rule(
+        "a name of at most 255 printable characters",
+        lambda found: 0 < len(found) <= 255 and found.isprintable() and found.strip() == found,
+    ),
+]
 
 HeaderValue = Annotated[
     str,

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from proxy.config.extras import missing_extras
 from proxy.config.files import settle, warnings_of
 from proxy.config.reading import read_assignments, read_environment, read_file
 from proxy.config.report import Fault, faults_of, plain_path, text_of
@@ -53,6 +54,7 @@ def load(
     faults += read_environment(layers, environ, len(files) + 1)
     faults += read_assignments(layers, assignments, len(files) + 2)
     faults += settle(layers, Path.cwd())
+    faults += missing_extras(layers)
     settings, errors = _validate(layers)
     if partial:  # what is missing may stand in the file that couldn't be read
         errors = [error for error in errors if error["type"] not in {"missing", RULE}]

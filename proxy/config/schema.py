@@ -13,8 +13,9 @@ from pydantic import PlainSerializer
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from proxy.config.settings import Settings, Table
+from proxy.config.settings import Settings
 from proxy.config.shape import marker
+from proxy.config.table import Table
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

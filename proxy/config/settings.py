@@ -9,13 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    model_validator,
-)
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from proxy.config import together
 from proxy.config.fields import (
@@ -43,21 +37,11 @@ from proxy.config.fields import (
     Whole,
     Workers,
 )
+from proxy.config.table import Table
+from proxy.config.telemetry import Telemetry
 from proxy.config.units import Duration, Size, Timeout
 
 KIB = 1024
-
-
-class Table(BaseModel):
-    """What all tables share: nothing unknown, nothing changed later, no values in errors."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-        validate_default=False,
-    )
 
 
 class Tls(Table):
@@ -385,6 +369,7 @@ class Settings(Table):
     cache: Cache | None = None
     http: Http = Http()
     log: Log = Log()
+    telemetry: Telemetry | None = None
 
     @model_validator(mode="wrap")
     @classmethod

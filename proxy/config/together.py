@@ -69,6 +69,7 @@ def _faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _bind_faults(data)
     yield from _admin_faults(_table(data.get("admin")))
     yield from _cache_faults(data)
+    yield from _telemetry_faults(_table(data.get("telemetry")))
     for name, origin in _table(data.get("origins")).items():
         if _table(origin).get("type") == "s3":
             for key, found, said in _credential_faults(origin):
@@ -198,6 +199,15 @@ def _bytes(found: object, default: str) -> int | None:
 
 def _is_within(path: str, root: str) -> bool:
     return PurePath(path).is_relative_to(root)
+
+
+# --- telemetry ----------------------------------------------------------------------------------
+
+
+def _telemetry_faults(telemetry: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, header in _table(telemetry.get("headers")).items():
+        if not _given(_table(header), "value"):
+            yield ("telemetry", "headers", name), None, "has neither value nor value_file"
 
 
 # --- credentials ------------------------------------------------------------------------------

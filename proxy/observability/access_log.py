@@ -42,7 +42,8 @@ class AccessRecord:
         cache: what the cache did ("hit (memory)", "miss", "partial"), "" where it was not asked.
         length: bytes of an object that were promised, or None where the body is none of an object.
         fault: the kind of fault, as `proxy.errors` names it.
-        trace_id, parent_id: of the client's W3C trace context.
+        trace_id, parent_id: of the client's W3C trace context. Where this response is traced, its
+            trace, and `span_id` is its own span.
         detail: what went wrong, for the operator.
     """
 
@@ -63,6 +64,7 @@ class AccessRecord:
     fault: str = ""
     trace_id: str = ""
     parent_id: str = ""
+    span_id: str = ""
     detail: str = ""
 
 

@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
 from typing import Literal, NamedTuple, TextIO
@@ -73,7 +73,10 @@ def logging_to_standard_error(
     root.addHandler(handler)
     access_log.setLevel(logging.INFO if access else logging.CRITICAL)
     writer = threading.Thread(
-        target=_write, args=(lines, form_of, Descriptor(sys.stderr)), name="log", daemon=True
+        target=_write,
+        args=(lines, form_of, Descriptor(sys.stderr), handler.lose),
+        name="log",
+        daemon=True,
     )
     writer.start()
     shortcut.take = handler.take_access
@@ -88,16 +91,22 @@ def logging_to_standard_error(
         writer.join(_LAST_WORDS)  # one that hangs ends with the process, as a daemon
 
 
-def _write(lines: Lines, form: TextFormatter | JSONFormatter, sink: Descriptor) -> None:
-    """The writing thread, until it gets None.
+def _write(
+    lines: Lines,
+    form: TextFormatter | JSONFormatter,
+    sink: Descriptor,
+    lose: Callable[[int], object] = int,
+) -> None:
+    """The writing thread, until it gets None. `lose` is told how many lines the sink refused, as a
+    full disk does; the next that it takes say how many are missing.
 
     It uses no handler: the lock of one would be held while it hangs, and `logging` waits for the
     locks of all handlers when the process ends.
     """
-    goes_on = True
+    goes_on, lost = True, 0
     while goes_on:
         some, goes_on = _some(lines)
-        written: list[str] = []
+        written = [form.format(_missing(lost))] if lost else []
         for line in some:
             try:
                 written.append(
@@ -108,10 +117,18 @@ def _write(lines: Lines, form: TextFormatter | JSONFormatter, sink: Descriptor) 
         try:
             if written:
                 sink.write("\n".join([*written, ""]))
+                lost = 0
         except Exception as error:  # noqa: BLE001  # nor one that can't be written
+            lost += len(some)
+            lose(len(some))
             sink.complain(error)
         if goes_on and lines.empty():
             time.sleep(_PAUSE)
+
+
+def _missing(count: int) -> logging.LogRecord:
+    said = f"{count} log lines were dropped: the log can't be written"
+    return logging.LogRecord("headgate", logging.WARNING, "", 0, said, None, None)
 
 
 def _some(lines: Lines) -> tuple[list[Line], bool]:
@@ -161,7 +178,7 @@ class DroppingHandler(QueueHandler):
         super().__init__(lines)
         self._lines, self._most = lines, most
         self.dropped = 0
-        self.dropped_total = 0
+        self._dropped_total = self._lost = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Keeps the record whole: it stays in this process, and its formatter is in the thread."""
@@ -175,18 +192,26 @@ class DroppingHandler(QueueHandler):
         """Puts the line of a response that ended well, likewise."""
         self._put(AccessLine(record, time.time()))
 
+    def lose(self, count: int) -> None:
+        """So many lines were taken and could not be written. Called by the writing thread."""
+        self._lost += count
+
+    @property
+    def dropped_total(self) -> int:
+        """All lines that were dropped or lost."""
+        return self._dropped_total + self._lost
+
     def _put(self, line: Line) -> None:
         left = self._most - self._lines.qsize()
         if self.dropped and left > 0:
-            said = f"{self.dropped} log lines were dropped: the log can't be written"
-            self._lines.put(logging.LogRecord("headgate", logging.WARNING, "", 0, said, None, None))
+            self._lines.put(_missing(self.dropped))
             self.dropped = 0
             left -= 1
         if left > 0:
             self._lines.put(line)
         else:
             self.dropped += 1
-            self.dropped_total += 1
+            self._dropped_total += 1
 
 
 class AccessLine(NamedTuple):

@@ -22,6 +22,7 @@ from proxy.errors import (
     RequestFault,
 )
 from proxy.observability import metrics as names
+from proxy.observability.flow import measure_waiting
 from proxy.observability.meters import Meters
 from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import (
@@ -63,6 +64,9 @@ class Metered:
         self._count = _Count(name, meters)
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
+        waiting = getattr(origin, "waiting", None)
+        if waiting is not None:
+            measure_waiting(meters, name, waiting)
 
     async def start(self) -> None:
         """As the origin below."""

@@ -99,6 +99,9 @@ PREPARED_BYTES: Final = Metric(
     "gauge",
     "Memory that prepared answers take, as they are counted against http.prepared.",
 )
+PREPARED_LIMIT: Final = Metric(
+    "headgate_prepared_limit_bytes", "gauge", "What all workers may hold of them (http.prepared)."
+)
 REQUEST_SECONDS: Final = Metric(
     "headgate_request_duration_seconds",
     "histogram",
@@ -167,6 +170,56 @@ ORIGIN_UP: Final = Metric(
     "1 if the origin answered the last look of at least one worker.",
     (_ORIGIN,),
     merge="max",
+)
+
+# --- flow: what is full, what waits, and what is refused ------------------------------------------
+
+SHED: Final = ("connections", "address", "descriptors", "requests")
+
+CONNECTIONS: Final = Metric(
+    "headgate_connections", "gauge", "Connections with clients, those in their handshake too."
+)
+CONNECTIONS_LIMIT: Final = Metric(
+    "headgate_connections_limit", "gauge", "How many there may be, of all workers."
+)
+REFUSED: Final = Metric(
+    "headgate_refused_total",
+    "counter",
+    "Connections refused by a limit (all, of one address) or for want of descriptors; and requests"
+    " over HTTP/2 by that on requests at once.",
+    (Label("reason", SHED),),
+)
+PAUSED: Final = Metric(
+    "headgate_responses_paused", "gauge", "Responses whose client has taken nothing for a second."
+)
+PAUSED_SECONDS: Final = Metric(
+    "headgate_paused_seconds_total",
+    "counter",
+    "Time that bodies waited for their clients to take more, all responses added up.",
+)
+ORIGIN_CONNECTIONS: Final = Metric(
+    "headgate_origin_connections", "gauge", "Requests under way to a store.", (_ORIGIN,)
+)
+ORIGIN_CONNECTIONS_LIMIT: Final = Metric(
+    "headgate_origin_connections_limit",
+    "gauge",
+    "How many there may be (max_connections), of all workers.",
+    (_ORIGIN,),
+)
+ORIGIN_QUEUE: Final = Metric(
+    "headgate_origin_queue", "gauge", "Requests that wait for such a connection.", (_ORIGIN,)
+)
+ORIGIN_QUEUE_WAITS: Final = Metric(
+    "headgate_origin_queue_waits_total", "counter", "Requests that had to wait for one.", (_ORIGIN,)
+)
+ORIGIN_QUEUE_SECONDS: Final = Metric(
+    "headgate_origin_queue_seconds_total", "counter", "The time they waited.", (_ORIGIN,)
+)
+ORIGIN_QUEUE_REFUSED: Final = Metric(
+    "headgate_origin_queue_refused_total",
+    "counter",
+    "Those that were given up: too many waited already (full), or none came free in time (late).",
+    (_ORIGIN, Label("reason", ("full", "late"))),
 )
 
 # --- verification -------------------------------------------------------------------------------
@@ -348,6 +401,12 @@ TRACE_LINES_DROPPED: Final = Metric(
     "headgate_trace_lines_dropped_total",
     "counter",
     "Lines that a `headgate trace` missed since it, or the way to it, was too slow.",
+)
+SPANS: Final = Metric(
+    "headgate_spans_total",
+    "counter",
+    "Spans of traces that the collector has taken, and those it has not; with [telemetry].",
+    (Label("result", ("sent", "dropped")),),
 )
 
 # --- the whole ----------------------------------------------------------------------------------

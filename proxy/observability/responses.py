@@ -30,6 +30,8 @@ class Sending(Protocol):
     sent: int
     waiting_since: float
     """When the client was last offered bytes it has not taken; 0 when it has, or none were."""
+    waited: float
+    """Seconds of such waits that are over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +77,7 @@ class Responses:
     def __init__(self, meters: Meters) -> None:
         self.meters = meters
         self._running: set[Transfer] = set()
-        self._sent = 0
+        self._sent, self._waited = 0, 0.0
         self.hot = HotTallies(meters)
         self._quick: dict[tuple[str, int, str, bool, str], _Quick] = {}
         self.recent_faults: deque[dict[str, Any]] = deque(maxlen=RECENT_FAULTS)
@@ -95,6 +97,7 @@ class Responses:
     def end(self, transfer: Transfer) -> None:
         """Counts a response that has ended; its record is complete."""
         self._running.discard(transfer)
+        self._waited += transfer.sending.waited
         record = transfer.record
         self.count(record)
         if record.outcome == "fault":
@@ -157,6 +160,11 @@ class Responses:
         self.meters.put(names.DOWNLOADS_ACTIVE, active)
         in_flight = sum(one.sending.sent for one in running)
         self.meters.put(names.SENT_BYTES, self._sent + self.hot.sent + in_flight)
+        before = monotonic() - PAUSED_AFTER
+        paused = sum(1 for one in running if 0 < one.sending.waiting_since <= before)
+        self.meters.put(names.PAUSED, paused)
+        waited = sum(one.sending.waited for one in running)
+        self.meters.put(names.PAUSED_SECONDS, self._waited + waited)
 
     def mark(self) -> None:
         """Takes the rates; to be called every few seconds."""

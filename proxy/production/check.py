@@ -64,6 +64,9 @@ def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """The files that secrets are read from, by the option that names them."""
     tables = {"admin": settings.admin.model_dump()}
     tables |= {f"origins.{name}": one.model_dump() for name, one in settings.origins.items()}
+    if settings.telemetry is not None:
+        headers = settings.telemetry.headers.items()
+        tables |= {f"telemetry.headers.{name}": one.model_dump() for name, one in headers}
     for table, options in tables.items():
         for option, value in options.items():
             if option.endswith("_file") and value:

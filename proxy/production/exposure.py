@@ -19,6 +19,7 @@ def check_exposure(settings: Settings) -> Iterator[Finding]:
     yield from _check_admin(settings)
     yield from _check_public(settings)
     yield from _check_origins(settings)
+    yield from _check_telemetry(settings)
     if settings.log.level == "debug":
         yield warning("log", "level is debug, which writes much", 'log.level = "info"')
     if not settings.log.access:
@@ -61,6 +62,24 @@ def _check_public(settings: Settings) -> Iterator[Finding]:
         remedy = 'server.graceful_timeout = "2m", and the same for what stops it'
         said = f"a deployment cuts downloads after {server.graceful_timeout:g} s"
         yield warning("server", said, remedy)
+
+
+def _check_telemetry(settings: Settings) -> Iterator[Finding]:
+    table = settings.telemetry
+    if table is None:
+        return
+    parts = urlsplit(table.endpoint)
+    if parts.scheme == "http" and table.headers and not is_local(f"{parts.hostname}:0"):
+        said = "what the collector is asked with goes over the network in clear text"
+        yield warning("telemetry", said, "an https endpoint, or a collector on this machine")
+    if table.follow_requests and any(map(_is_reached, settings.server.bind)):
+        said = "clients decide whether their requests are traced"
+        remedy = "telemetry.follow_requests = false, unless what stands in front sets traceparent"
+        yield warning("telemetry", said, remedy)
+
+
+def _is_reached(bind: str) -> bool:
+    return not is_local(bind)
 
 
 def _check_origins(settings: Settings) -> Iterator[Finding]:

@@ -97,7 +97,6 @@ class Acceptor:
                 if error.errno not in _FULL:
                     raise
                 if not self._refuse_with_spare():
-                    self._be_deaf()
                     return count
             else:
                 self._take(accepted, address)
@@ -130,7 +129,8 @@ class Acceptor:
 
     def _refuse(self, accepted: socket.socket) -> None:
         """Says why, in clear, and closes; with TLS it closes only."""
-        self._note_refusal("the limit of connections is reached")
+        reason = "connections" if self._state.admission.full else "address"
+        self._note_refusal(reason, "the limit of connections is reached")
         explain = self._tls is None and len(self._explained) < _MOST_EXPLAINED
         try:
             if explain:
@@ -150,15 +150,18 @@ class Acceptor:
         accepted.close()
 
     def _refuse_with_spare(self) -> bool:
-        """Takes a connection only to close it, with the descriptor that was kept for that."""
+        """Takes a connection only to close it, with the descriptor that was kept for that. False
+        if that can't be done, or nobody waits: the kernel looks for a descriptor first."""
         if not self._spare.give():
+            self._be_deaf()
             return False
         try:
             self._listener.accept()[0].close()
         except OSError:
-            pass
-        self._spare.take()
-        self._note_refusal("there are no descriptors left")
+            return False
+        finally:
+            self._spare.take()
+        self._note_refusal("descriptors", "there are no descriptors left")
         return True
 
     def _be_deaf(self) -> None:
@@ -171,7 +174,8 @@ class Acceptor:
         if self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener, self._accept_some)
 
-    def _note_refusal(self, why: str) -> None:
+    def _note_refusal(self, reason: str, why: str) -> None:
+        self._state.refused[reason] += 1
         self._refused += 1
         now = self._loop.time()
         if now - self._logged >= _LOG_EVERY:

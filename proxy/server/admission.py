@@ -14,11 +14,21 @@ class Admission:
         self._by_party: dict[str, int] = {}
         self.count = 0
 
+    @property
+    def most(self) -> int:
+        """How many there may be; 0 for no limit."""
+        return self._most
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as there may be in all."""
+        return bool(self._most) and self.count >= self._most
+
     def admit(self, party: str) -> bool:
         """Counts one more connection of a party, unless it is one too many; then nothing is
         counted."""
         own = self._by_party.get(party, 0)
-        if self._most and self.count >= self._most:
+        if self.full:
             return False
         if self._most_per_address and party and own >= self._most_per_address:
             return False

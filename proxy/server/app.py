@@ -21,7 +21,7 @@ from proxy.integrity.verdict import verdict_of
 from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
-from proxy.observability.trace_context import parse_traceparent
+from proxy.observability.tracing import Tracing, pass_on
 from proxy.semantics.cache_status import CacheReport, cache_status, server_timing, summary
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
@@ -52,6 +52,7 @@ class PublicDoor:
 
     Args:
         prepared: bytes that prepared answers may take.
+        tracing: makes spans of requests; None: none are made.
     """
 
     def __init__(
@@ -61,13 +62,16 @@ class PublicDoor:
         stall_timeout: float,
         responses: Responses | None = None,
         prepared: int = 0,
+        tracing: Tracing | None = None,
     ) -> None:
         self.site = site
+        self.tracing = tracing
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
         self.hot: HotAnswers | None = None
         if prepared:
-            self.hot = HotAnswers(site, self.responses, prepared, stall_timeout)
+            sampled = tracing.draws_now if tracing is not None else None
+            self.hot = HotAnswers(site, self.responses, prepared, stall_timeout, sampled)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +96,7 @@ class PublicDoor:
             target=raw_path_of(scope),
         )
         transfer = self.responses.begin(record, progress)
+        span = self.tracing.begin(scope, record) if self.tracing is not None else None
         try:
             await self._respond(scope, channel, record, progress)
         finally:
@@ -99,6 +104,8 @@ class PublicDoor:
             record.seconds = monotonic() - begun
             if progress.started:
                 record.seconds_to_first_byte = progress.first_byte - begun
+            if span is not None and self.tracing is not None:
+                self.tracing.end(span, record)
             self.responses.end(transfer)
             log_access(record)
 
@@ -113,9 +120,8 @@ class PublicDoor:
                 await self._send_prepared(prepared, channel, record, progress)
             else:
                 request = read_request(scope, record.request_id, max_target=self.site.max_target)
-                trace = parse_traceparent(request.fields.get("traceparent"))
-                if trace is not None:
-                    record.trace_id, record.parent_id = trace
+                if self.tracing is None:
+                    pass_on(request.fields, record)
                 await self._deliver(request, scope, channel, record, progress)
             record.outcome = "complete"
         except ClientGone as gone:

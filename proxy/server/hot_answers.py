@@ -6,7 +6,7 @@ called by whatever server, it looks here first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from starlette.types import Scope
@@ -23,6 +23,7 @@ from proxy.server.prepared import MOST_BODY, Made, PreparedAnswer, PreparedAnswe
 from proxy.server.request import raw_path_of
 
 _KEPT = (200, 304)
+Find = Callable[[bytes, bytes, Sequence[tuple[bytes, bytes]]], PreparedAnswer | None]
 
 
 class HotAnswers:
@@ -33,16 +34,26 @@ class HotAnswers:
         responses: where answers are counted.
         most: bytes that they may take, more than 0.
         patience: seconds within which a client must have taken one.
+        sampled: draws whether the application is to answer all the same, since it traces; None:
+            never.
     """
 
-    def __init__(self, site: Site, responses: Responses, most: int, patience: float) -> None:
+    def __init__(
+        self,
+        site: Site,
+        responses: Responses,
+        most: int,
+        patience: float,
+        sampled: Callable[[], bool] | None = None,
+    ) -> None:
         memory = site.digester.memory
         self._answers = PreparedAnswers(most, site.max_target, patience, memory)
         self._responses = responses
         self._tells_cache = site.tells_cache
         meters, answers = responses.meters, self._answers
         meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
-        self.hot = answers.find
+        meters.put(names.PREPARED_LIMIT, most)
+        self.hot = answers.find if sampled is None else _unless(sampled, answers.find)
         self._tallies: dict[Kind, dict[str, Tally]] = {}
 
     # --- for the application ------------------------------------------------------------------
@@ -52,7 +63,8 @@ class HotAnswers:
 
         It has no body: no field that speaks of one is among those that are known.
         """
-        return self.hot(scope["method"].encode("latin-1"), _target_of(scope), scope["headers"])
+        method = scope["method"].encode("latin-1")
+        return self._answers.find(method, _target_of(scope), scope["headers"])
 
     def tell(self, prepared: PreparedAnswer, record: AccessRecord) -> None:
         """The application gives it itself, and will count it."""
@@ -133,6 +145,18 @@ class HotAnswers:
         record.outcome, record.detail, record.sent = "client gone", why, 0
         self.tell(prepared, record)
         self._responses.count(record)
+
+
+def _unless(sampled: Callable[[], bool], find: Find) -> Find:
+    """Finds nothing where a draw says so; it is drawn only for what would be found."""
+
+    def find_or_not(
+        method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]]
+    ) -> PreparedAnswer | None:
+        found = find(method, target, fields)
+        return None if found is not None and sampled() else found
+
+    return find_or_not
 
 
 def _target_of(scope: Scope) -> bytes:

@@ -45,7 +45,8 @@ class Progress:
     """How far a response has come.
 
     `first_byte` is by `time.monotonic`, in seconds, or 0; so is `waiting_since`: when the client
-    was offered bytes that it has not taken yet.
+    was offered bytes that it has not taken yet. `waited` is for how many seconds it was waited for
+    before, where it did not take them at once.
     """
 
     status: int = 0
@@ -54,6 +55,7 @@ class Progress:
     complete: bool = False
     first_byte: float = 0.0
     waiting_since: float = 0.0
+    waited: float = 0.0
 
 
 async def send_plan(
@@ -167,8 +169,7 @@ class _Sender:
             self._limit = None
             sending = Begun(self._say(piece))
             if not sending.done:
-                async with asyncio.timeout(self._patience(piece)) as self._limit:
-                    await sending
+                await self._wait(sending, self._patience(piece))
         except TimeoutError:
             raise ClientGone(f"read too slowly for {self._patience(piece):g} s") from None
         except OSError as error:
@@ -184,6 +185,14 @@ class _Sender:
             if kept is not None:
                 kept.append(piece)
             await self._be_fair(size)
+
+    async def _wait(self, sending: Begun[None], patience: float) -> None:
+        begun = monotonic()
+        try:
+            async with asyncio.timeout(patience) as self._limit:
+                await sending
+        finally:
+            self._progress.waited += monotonic() - begun
 
     def _patience(self, piece: Piece) -> float:
         """How long a piece may take (in seconds); what is lent gets more as it is taken."""

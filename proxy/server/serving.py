@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from proxy.observability.flow import Crowd
 from proxy.server.accepting import Acceptor
 from proxy.server.hot import HotPath
 from proxy.server.http1.connection import Http1
@@ -55,6 +56,11 @@ class Serving:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._state.connections)
+
+    def crowd(self) -> Crowd:
+        """How many clients there are, and what was refused."""
+        state = self._state
+        return Crowd(state.admission.count, state.admission.most, dict(state.refused))
 
     async def open(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None) -> None:
         """Starts to accept on bound sockets, which it owns from here on."""

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
+from proxy.observability.metrics import SHED
 from proxy.server.admission import Admission
 from proxy.server.descriptors import most_connections
 from proxy.server.hot import HotPath
@@ -65,6 +66,7 @@ class ServerState:
         admission: counts connections, from the accept on.
         draining: whether connections should take no more requests than are on their way.
         connections: those that are open.
+        refused: how many connections and requests were, by reason.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, hot: HotPath | None = None) -> None:
@@ -76,6 +78,7 @@ class ServerState:
         most = most_connections(limits.max_connections)
         self.admission = Admission(most, limits.max_connections_per_address)
         self.connections: set[ClientProtocol] = set()
+        self.refused: dict[str, int] = dict.fromkeys(SHED, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._less = asyncio.Event()
 

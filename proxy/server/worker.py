@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from proxy.errors import ConfigurationError, StartError
 from proxy.observability.fleet import Operation
+from proxy.observability.flow import Crowd
 from proxy.server.asking import Answering, Order
 from proxy.server.control import Channel, Message
 from proxy.server.descriptors import raise_limit
@@ -49,6 +50,10 @@ class WorkerApp(Protocol):
     @property
     def operations(self) -> Mapping[str, Operation]:
         """What the operator may ask of it, by name. "metrics" is asked once more at its end."""
+        ...
+
+    def watch(self, crowd: Callable[[], Crowd]) -> None:
+        """Takes what tells of the clients, for its metrics."""
         ...
 
     async def start(self) -> None:
@@ -131,6 +136,7 @@ class _Worker:
 
     async def _open(self, made: WorkerApp, plan: Message) -> Serving:
         serving = self._serving = Serving(made.app, Limits(**plan["limits"]), made.hot)
+        made.watch(serving.crowd)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
         if secure:

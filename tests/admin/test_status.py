@@ -83,3 +83,15 @@ def test_the_digest_tells_of_the_cache() -> None:
     assert told["disk"] == 7
     assert told["resting"] == {"full": 1}
     assert digest({})["cache"]["memory_limit"] == 0
+
+
+def test_the_digest_tells_what_waits_and_what_is_refused() -> None:
+    meters = Meters()
+    meters.put(names.CONNECTIONS, 12)
+    meters.put(names.PAUSED, 2)
+    meters.put(names.REFUSED, 3, "connections")
+    meters.put(names.ORIGIN_QUEUE_REFUSED, 1, "media", "late")
+    meters.put(names.ORIGIN_QUEUE, 5, "media")
+    told = digest(meters.read())["flow"]
+    assert (told["connections"], told["paused"], told["refused"]) == (12, 2, 4)
+    assert told["queue"] == {"media": 5}

@@ -10,23 +10,30 @@ turn, several times; the least of each counts, since whatever else the machine d
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from time import process_time
 
 import uvloop
 from pyinstrument import Profiler
 
 from proxy.observability.access_log import AccessRecord
+from proxy.observability.exporting import Exporter
 from proxy.observability.instruments import Instruments
 from proxy.observability.logs import logging_to_standard_error
 from proxy.observability.metered import Metered
 from proxy.observability.meters import Meters
+from proxy.observability.otlp import write_spans
 from proxy.observability.profiling import INTERVAL
 from proxy.observability.responses import Responses, Sending, Transfer
+from proxy.observability.spans import Sampler, Tracer
+from proxy.observability.traced import Traced
+from proxy.observability.tracing import Places, Tracing
 from proxy.origins.base import Origin
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.semantics.routing import Mount
@@ -35,6 +42,7 @@ from proxy.server.delivery import Site
 from tests.server.asgi import Client
 
 BODY = b"x" * 64 * 1024
+MOUNTS = (Mount("/", "memory"),)
 
 
 class Blind(Responses):
@@ -47,15 +55,29 @@ class Blind(Responses):
         del transfer
 
 
-def door(*, counted: bool) -> Client:
-    """A client of a door that counts, or of one that does not."""
+class Nowhere:
+    """A collector that takes all."""
+
+    def post(self, body: bytes) -> int:
+        del body
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def door(*, counted: bool, tracing: Tracing | None = None, tracer: Tracer | None = None) -> Client:
+    """A client of a door that counts, or of one that does not; or makes spans too."""
     instruments = Instruments()
     origin: Origin = MemoryOrigin({"a.txt": StoredObject(BODY)})
     if counted:
         origin = Metered(origin, "memory", instruments.meters)
     responses = instruments.responses if counted else Blind(Meters())
-    site = Site(mounts=(Mount("/", "memory"),), rules=(), origins={"memory": origin})
-    return Client(PublicDoor(site, stall_timeout=60, responses=responses))
+    if tracer is not None:
+        origin = Traced(origin, "memory", tracer, "client")
+    site = Site(mounts=MOUNTS, rules=(), origins={"memory": origin})
+    made = PublicDoor(site, stall_timeout=60, responses=responses, tracing=tracing)
+    return Client(made)
 
 
 async def timed(client: Client, count: int) -> float:
@@ -85,6 +107,20 @@ async def logged(count: int) -> float:
         return await timed(door(counted=True), count)
 
 
+async def spanned(share: float, count: int) -> float:
+    """With metrics, and spans of a share of the requests: three each, written for a collector."""
+    logging.getLogger("headgate.access").setLevel(logging.CRITICAL)
+    exporter = Exporter(Nowhere(), partial(write_spans, resource={}, version=""), pause=0.02)
+    tracer = Tracer(exporter.put)
+    tracing = Tracing(tracer, Sampler(share), Places(MOUNTS), follows=True)
+    exporter.start()
+    try:
+        client = door(counted=True, tracing=tracing, tracer=tracer)
+        return await asyncio.create_task(timed(client, count))
+    finally:
+        exporter.stop(10)
+
+
 async def profiled(count: int) -> float:
     """With metrics, while a profile is taken."""
     logging.getLogger("headgate.access").setLevel(logging.CRITICAL)
@@ -108,6 +144,9 @@ async def run(count: int, rounds: int) -> None:
         "nothing": lambda: unlogged(counted=False, count=count),
         "metrics": lambda: unlogged(counted=True, count=count),
         "metrics and access log": lambda: logged(count),
+        "metrics and traces, none drawn": lambda: spanned(0.0, count),
+        "metrics and traces, one in a hundred": lambda: spanned(0.01, count),
+        "metrics and traces, all": lambda: spanned(1.0, count),
         "metrics, while a profile is taken": lambda: profiled(count),
         "metrics, while memory is looked at": lambda: traced(count),
     }

@@ -35,6 +35,11 @@ path = "/a/**"
 cache_control = "no-cache"
 [cache]
 directory = "kept"
+[telemetry]
+endpoint = "http://127.0.0.1:4318"
+attributes = { "deployment.environment.name" = "test" }
+[telemetry.headers.x-tenant]
+value_file = "secret"
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config import load
 from proxy.config.render import render
-from proxy.config.settings import Table
+from proxy.config.table import Table
 from tests.config.helpers import load_text, write
 from tests.config.test_handover import TEXT
 
@@ -51,4 +51,4 @@ def test_every_option_is_printed(tmp_path: Path) -> None:
     tables = {"Settings", "Tls"}  # tables have headers; there is no [server.tls] here
     for model in Table.__subclasses__():
         for name in model.model_fields if model.__name__ not in tables else ():
-            assert f"{name} = " in text or f"# {name} is" in text or f".{name}]" in text, name
+            assert f"{name} = " in text or f"# {name} is" in text or f".{name}" in text, name

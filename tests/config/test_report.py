@@ -213,7 +213,7 @@ TABLE = [
         [
             (
                 'h.toml:4: "new\\nline" = (a table): is not a known key; known here: '
-                "server, admin, origins, mounts, rules, cache, http, log"
+                "server, admin, origins, mounts, rules, cache, http, log, telemetry"
             )
         ],
     ),

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from proxy.config import Settings
-from proxy.config.settings import S3Origin, Table
+from proxy.config.settings import S3Origin
+from proxy.config.table import Table
 
 DIRECTORY = {"type": "directory", "root": "/srv"}
 

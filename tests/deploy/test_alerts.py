@@ -129,6 +129,15 @@ CASES: dict[str, Case] = {
         {f'headgate_origin_requests_total{{{ONE},origin="media",operation="read"}}': "0+100x40",
          f'headgate_origin_errors_total{{{ONE},origin="media",kind="timeout"}}': "0+2x40"},
     ),
+    "HeadgateRefuses": Case(
+        {f'headgate_refused_total{{{ONE},reason="connections"}}': "0x50",
+         f'headgate_origin_queue_refused_total{{{ONE},origin="media",reason="late"}}':
+         "0x5 1+1x40"}, 14, 6, INSTANCE,
+        "a:1 refuses what it has no room for",
+        {f'headgate_refused_total{{{ONE},reason="address"}}': "0+50x40",
+         f'headgate_refused_total{{{ONE},reason="connections"}}': "7x40",
+         f'headgate_origin_queue_refused_total{{{ONE},origin="media",reason="late"}}': "7x40"},
+    ),
     "HeadgateCacheResting": Case(
         {f'headgate_cache_resting{{{ONE},reason="full"}}': "0 1x20",
          f'headgate_cache_resting{{{ONE},reason="failing"}}': "0x20"},
@@ -248,6 +257,19 @@ def test_it_fires_in_time_and_says_what_is_wrong(name: str, tmp_path: Path) -> N
         {"eval_time": f"{case.at}m", "alertname": name, "exp_alerts": [firing(name, case)]},
     ]
     done = run_rules(tmp_path, [one_test(case.fires, times)])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_refusals_are_told_where_no_store_has_connections(tmp_path: Path) -> None:
+    series = {f'headgate_refused_total{{{ONE},reason="descriptors"}}': "0x5 1+1x40"}
+    times = [
+        {
+            "eval_time": "14m",
+            "alertname": "HeadgateRefuses",
+            "exp_alerts": [firing("HeadgateRefuses", CASES["HeadgateRefuses"])],
+        }
+    ]
+    done = run_rules(tmp_path, [one_test(series, times)])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

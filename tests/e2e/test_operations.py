@@ -108,7 +108,13 @@ def test_two_workers_are_counted_as_one(program: Headgate) -> None:
     }
     untold = set(BY_NAME) - told
     untold -= {name for name in untold if name.startswith("headgate_cache_")}
-    assert untold <= {"headgate_origin_retries_total"}, "a directory is not asked again"
+    of_stores = {name for name in untold if name.startswith("headgate_origin_")}
+    assert of_stores == {
+        name
+        for name in BY_NAME
+        if name.startswith(("headgate_origin_connections", "headgate_origin_queue"))
+    } | {"headgate_origin_retries_total"}, "a directory is not asked again, nor waited for"
+    assert untold - of_stores == {"headgate_spans_total"}
 
 
 def test_a_worker_that_is_killed_takes_no_count_with_it(root: Path) -> None:
@@ -349,6 +355,20 @@ async def test_the_status_page(program: Headgate, tmp_path: Path) -> None:
             f"{program.admin_url}/",
             f"{program.admin_url}/status.json",
         }
+
+
+@pytest.mark.browser
+async def test_the_status_page_of_a_cache_fits_a_phone(root: Path, tmp_path: Path) -> None:
+    text = f"{configuration(root)}\ncache = true\n[cache]\n"
+    with Headgate(text) as program:
+        async with browser(tmp_path, viewport={"width": 360, "height": 740}) as context:
+            page, log = await logged_page(context)
+            await page.goto(f"{program.admin_url}/")
+            await expect(page.locator("#cache")).to_be_visible()
+            await expect(page.locator("#memory")).to_contain_text("of")
+            await expect(page.locator("#flying")).to_contain_text("connections")
+            await fits(page, 360)
+            assert log.complaints == []
 
 
 async def fits(page: Page, width: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
 import queue
 import re
+import threading
+import time
 
 import pytest
 
@@ -181,3 +184,41 @@ def test_what_is_too_much_is_dropped_and_told(capsys: pytest.CaptureFixture[str]
     for _ in range(3):
         handler.take_access(AccessRecord("r", "c", "1.1", "GET", b"/a"))
     assert (waiting.qsize(), handler.dropped, handler.dropped_total) == (1, 2, 2)
+
+
+def test_lines_that_a_full_disk_refuses_are_counted_and_told_later() -> None:
+    class Disk(Descriptor):
+        full = True
+
+        def write(self, text: str) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write(text)
+
+    out = io.StringIO()
+    disk = Disk(out)
+    lost: list[int] = []
+    records: Lines = queue.SimpleQueue()
+
+    def lose(count: int) -> None:
+        lost.append(count)
+        disk.full = False
+
+    records.put(logging.LogRecord("t", logging.INFO, "", 0, "first", None, None))
+    writing = threading.Thread(target=_write, args=(records, TextFormatter(), disk, lose))
+    writing.start()
+    while not lost:
+        time.sleep(0.001)
+    records.put(logging.LogRecord("t", logging.INFO, "", 0, "second", None, None))
+    records.put(None)
+    writing.join(30)
+    told = out.getvalue().splitlines()
+    assert lost == [1]
+    assert "1 log lines were dropped" in told[-2]
+    assert told[-1].endswith("second")
+
+
+def test_what_was_lost_is_among_what_was_dropped() -> None:
+    handler = DroppingHandler(queue.SimpleQueue(), 2)
+    handler.lose(3)
+    assert (handler.dropped, handler.dropped_total) == (0, 3)

@@ -19,6 +19,7 @@ class Sending:
     started: bool = False
     sent: int = 0
     waiting_since: float = 0.0
+    waited: float = 0.0
 
 
 def record_of(**members: object) -> AccessRecord:
@@ -111,6 +112,24 @@ def test_transfers_are_told_oldest_first_with_their_rate() -> None:
     assert one["rate"] == pytest.approx(500, rel=0.1)
     assert one["paused"]
     assert one["paused_seconds"] == pytest.approx(5, abs=0.5)
+
+
+def test_waits_for_clients_are_added_up_of_those_in_flight_too() -> None:
+    meters = Meters()
+    responses = Responses(meters)
+
+    def told() -> tuple[object, object]:
+        values = meters.read()
+        return values[names.PAUSED.name][0][1], values[names.PAUSED_SECONDS.name][0][1]
+
+    assert told() == (0, 0)
+    waits = Sending(started=True, waiting_since=monotonic() - 5, waited=2.0)
+    transfer = responses.begin(record_of(), waits)
+    responses.begin(record_of(), Sending(waiting_since=monotonic(), waited=0.5))
+    assert told() == (1, 2.5)
+    waits.waiting_since, waits.waited = 0.0, 7.0
+    responses.end(transfer)
+    assert told() == (0, 7.5)
 
 
 def test_faults_are_remembered_but_not_for_ever() -> None:

@@ -21,7 +21,9 @@ from typing import Any, Protocol, cast
 import pytest
 
 from proxy.cache.options import CacheOptions
-from proxy.origins.base import Lister, Origin
+from proxy.observability.spans import CURRENT, Span, Tracer, new_trace_id
+from proxy.observability.traced import Fetching, Traced
+from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Want
 from proxy.origins.directory import DirectoryOrigin
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming
@@ -146,6 +148,23 @@ class ResumingStore(MemoryStore):
         return cast("ListingOrigin", Resuming(super().make()))
 
 
+class TracedStore(MemoryStore):
+    """The layers that make spans, over an origin within them, for somebody who is traced."""
+
+    def make(self) -> ListingOrigin:
+        tracer = Tracer(lambda _: None)
+        traced = Traced(super().make(), "memory", tracer, "client")
+        return cast("ListingOrigin", _Within(Resuming(traced), "memory", tracer))
+
+
+class _Within(Fetching):
+    """For a request that is traced."""
+
+    async def open(self, key: str, want: Want = WHOLE) -> OpenObject:
+        CURRENT.set(Span(new_trace_id(), "", "GET /", "server"))
+        return await super().open(key, want)
+
+
 class VerifiedStore(MemoryStore):
     """The layer that checks, over objects that have a SHA-256 to check by."""
 
@@ -242,6 +261,7 @@ class RcloneStore(S3Store):
 STORES = [
     "memory",
     "resuming",
+    "traced",
     "verified",
     "cached",
     "cached on disk",
@@ -261,6 +281,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     make: dict[str, Callable[[], Store]] = {
         "memory": MemoryStore,
         "resuming": ResumingStore,
+        "traced": TracedStore,
         "verified": VerifiedStore,
         "cached": CachedStore,
         "cached on disk": lambda: CachedStore(tmp_path / "cache"),

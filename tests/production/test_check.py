@@ -49,6 +49,13 @@ def test_the_cache_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
 def test_files_with_secrets_are_found(tmp_path: Path) -> None:
     settings = load([configuration(tmp_path)], {}).settings
     assert list(secret_files(settings)) == [("admin.token_file", tmp_path / "token")]
+    header = [
+        "telemetry.endpoint=http://127.0.0.1:4318",
+        f"telemetry.headers.x-key.value_file={tmp_path / 'token'}",
+    ]
+    traced = load([configuration(tmp_path)], {}, header).settings
+    found = [name for name, _ in secret_files(traced)]
+    assert found == ["admin.token_file", "telemetry.headers.x-key.value_file"]
 
 
 def test_the_command_prints_remedies_and_ends_with_1_on_an_error(

@@ -40,6 +40,11 @@ def test_a_sound_configuration_has_nothing_to_mend() -> None:
             "warning",
             "clear text",
         ),
+        (
+            "telemetry.endpoint=http://collector.example\ntelemetry.headers.x-key.value=abc",
+            "warning",
+            "clear text",
+        ),
         ("origins.a.type=directory\norigins.a.root=/\norigins.a.show_hidden=true", "error", ".env"),
         (
             "origins.a.type=directory\norigins.a.root=/\norigins.a.follow_symlinks=anywhere",
@@ -53,6 +58,13 @@ def test_what_is_unwise_or_wrong(text: str, severity: str, words: str) -> None:
     assert finding.severity == severity
     assert words in finding.said
     assert finding.remedy
+
+
+def test_who_decides_what_is_traced() -> None:
+    reached = "server.bind=0.0.0.0:80\ntelemetry.endpoint=http://127.0.0.1:4318"
+    assert "clients decide" in findings(reached)[-1].said
+    assert len(findings(f"{reached}\ntelemetry.follow_requests=false")) == 1
+    assert findings("telemetry.endpoint=http://127.0.0.1:4318") == []
 
 
 def test_debugging_for_all_on_an_open_address_is_an_error() -> None:

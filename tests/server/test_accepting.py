@@ -34,15 +34,23 @@ async def held(port: int, count: int) -> AsyncGenerator[list[asyncio.StreamReade
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)]
+    ("limits", "reason"),
+    [
+        (Limits(max_connections=2), "connections"),
+        (Limits(max_connections_per_address=2), "address"),
+    ],
 )
-async def test_one_too_many_is_told_so_and_has_room_later(limits: Limits) -> None:
+async def test_one_too_many_is_told_so_and_has_room_later(limits: Limits, reason: str) -> None:
     async with served(ToyApp(b""), limits) as (serving, port):
         async with held(port, 2):
             refused = await talk.http1(port, ASK, seconds=5)
             assert refused.startswith(b"HTTP/1.1 503 ")
             assert b"retry-after: 1\r\n" in refused
             assert serving.connections == 2
+            crowd = serving.crowd()
+            assert crowd.connections == 2
+            assert crowd.most == limits.max_connections or crowd.most > 2
+            assert {name: count for name, count in crowd.refused.items() if count} == {reason: 1}
         async with asyncio.timeout(5):
             while serving.connections:
                 await asyncio.sleep(0.01)
@@ -80,6 +88,7 @@ async def test_at_the_limit_of_descriptors_the_spare_one_refuses(
             if second is not None:
                 second[1].close()
         assert "there are no descriptors left" in caplog.text
+        assert serving.crowd().refused["descriptors"] == 1
         assert await talk.get(port, "/x") == b"hello"
 
 

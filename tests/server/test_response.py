@@ -191,6 +191,23 @@ async def test_a_client_that_takes_nothing_is_given_up() -> None:
     with pytest.raises(ClientGone, match="read too slowly"):
         await exchange.run()
     assert exchange.opened.ended
+    assert exchange.progress.waited >= 0.02
+
+
+async def test_waits_for_the_client_are_added_up() -> None:
+    exchange = Exchange(plan_of(15), Bytes(5, 5, 5))
+    await exchange.run()
+    assert exchange.progress.waited == 0.0, "it took all at once"
+    slow = Exchange(plan_of(15), Bytes(5, 5, 5))
+
+    async def take_slowly(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(0.02)
+
+    slow.client.on_send = take_slowly
+    await slow.run()
+    assert slow.progress.waited > 0.05
+    assert slow.progress.waiting_since == 0.0
 
 
 @pytest.mark.parametrize("turns", range(12))

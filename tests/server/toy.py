@@ -52,6 +52,9 @@ class ToyApp:
     def hot(self) -> None:
         return None
 
+    def watch(self, crowd: object) -> None:
+        pass
+
     @property
     def operations(self) -> dict[str, Operation]:
         purging = {"cache-purge": self._purge, "cache-sweep": self._sweep}

@@ -9,6 +9,7 @@ from proxy.errors import Fault
 from proxy.origins.s3.credentials import Credentials
 from proxy.origins.s3.faults import MAX_ERROR_BODY, STALE, Refusal, fault_of, refusal_of
 from proxy.origins.s3.transport import Answer, Transport
+from proxy.origins.waiting import Waiting
 
 
 class Client:
@@ -21,6 +22,10 @@ class Client:
     async def ask(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
         """As `Transport.ask`; also raises OriginRefused when the credentials have expired."""
         return await self._transport.ask(method, target, headers, self._credentials.current())
+
+    def waiting(self) -> Waiting:
+        """As `Transport.waiting`."""
+        return self._transport.waiting()
 
     async def refusal(self, answer: Answer) -> Refusal:
         """Reads an answer that is not what was asked for, and closes it."""

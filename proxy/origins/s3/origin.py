@@ -35,6 +35,7 @@ from proxy.origins.s3.options import S3Options
 from proxy.origins.s3.probe import check_store
 from proxy.origins.s3.signing import Keys, Signer, encode_key
 from proxy.origins.s3.transport import Answer, Limits, Transport
+from proxy.origins.waiting import Waiting
 from proxy.semantics.dates import parse_http_date
 from proxy.semantics.representation import Representation, Span
 
@@ -127,6 +128,10 @@ class S3Origin:
         if len(body) > _PARSED_INLINE:
             return await asyncio.to_thread(listing.page_of, body, whole_prefix)
         return listing.page_of(body, whole_prefix)
+
+    def waiting(self) -> Waiting:
+        """How many requests are under way, and how many wait; nothing before it is started."""
+        return self._client.waiting() if self._client is not None else Waiting()
 
     async def aclose(self) -> None:
         """Closes all connections and ends the refresh of credentials. Safe to call twice."""

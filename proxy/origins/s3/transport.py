@@ -23,8 +23,10 @@ from proxy.errors import (
     OriginUnavailable,
     OriginUnreachable,
 )
+from proxy.origins.carried import CARRIED
 from proxy.origins.s3.connector import ATTEMPT, Attempt, OneRetryConnector
 from proxy.origins.s3.signing import Keys, Signer
+from proxy.origins.waiting import Waiting
 
 # Added after signing, since intermediaries may rewrite them. "identity": bytes as they are stored.
 _UNSIGNED_HEADERS = {"accept-encoding": "identity", "user-agent": "headgate"}
@@ -53,27 +55,52 @@ class Slots:
     def __init__(self, count: int, timeout: float) -> None:
         self._free = asyncio.Semaphore(count)
         self._timeout = timeout
+        self._count, self._used = count, 0
         self._waiting = 0
         self._most_waiting = count * _WAITERS_PER_SLOT
+        self._waits = self._full = self._late = 0
+        self._seconds = 0.0
+
+    def statistics(self) -> Waiting:
+        """How full it is."""
+        return Waiting(
+            used=self._used,
+            most=self._count,
+            queued=self._waiting,
+            waits=self._waits,
+            seconds=self._seconds,
+            full=self._full,
+            late=self._late,
+        )
 
     async def take(self) -> None:
         """Takes a permit; raises OriginUnavailable when none comes free in time."""
-        if not self._free.locked():
+        if self._free.locked():
+            await self._wait()
+        else:
             await self._free.acquire()  # does not wait
-            return
+        self._used += 1
+
+    async def _wait(self) -> None:
         if self._waiting >= self._most_waiting:
+            self._full += 1
             raise OriginUnavailable("too many requests wait for a connection to the store")
+        begun = time.monotonic()
         self._waiting += 1
+        self._waits += 1
         try:
             async with asyncio.timeout(self._timeout):
                 await self._free.acquire()
         except TimeoutError:
+            self._late += 1
             raise OriginUnavailable(f"no connection came free in {self._timeout:g} s") from None
         finally:
             self._waiting -= 1
+            self._seconds += time.monotonic() - begun
 
     def give_back(self) -> None:
         """Gives one permit back."""
+        self._used -= 1
         self._free.release()
 
 
@@ -176,11 +203,16 @@ class Transport:
             if keys is not None:
                 to_send = self._signer.sign(keys, method, path, to_send, time.time())
             url = URL(self._server + path, encoded=True)
-            response = await self._send(method, url, to_send | _UNSIGNED_HEADERS)
+            unsigned = {**_UNSIGNED_HEADERS, **CARRIED.get()}
+            response = await self._send(method, url, to_send | unsigned)
         except BaseException:
             self._slots.give_back()
             raise
         return Answer(response, self._slots.give_back, self._limits.stall)
+
+    def waiting(self) -> Waiting:
+        """How many requests are under way, and how many wait."""
+        return self._slots.statistics()
 
     async def aclose(self) -> None:
         """Closes all connections."""

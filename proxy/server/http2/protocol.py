@@ -151,6 +151,7 @@ class Http2(ClientProtocol):
             return
         full = len(self._tasks) >= self.state.limits.max_streams
         if full or self.state.tally.running >= _MOST_RUNNING:
+            self.state.refused["requests"] += 1
             raise StreamFault(ErrorCode.REFUSED_STREAM, "too many handlers")
         exchange = Exchange(self, stream, head)
         self._exchanges[stream.id] = exchange

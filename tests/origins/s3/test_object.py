@@ -326,10 +326,17 @@ async def test_a_request_that_finds_no_free_connection() -> None:
         s3_origin(store.endpoint, max_connections=1, slot_timeout=0.1) as origin,
     ):
         holding = await origin.open("a")
+        told = origin.waiting()
+        assert (told.used, told.most, told.waits) == (1, 1, 0)
         with pytest.raises(OriginUnavailable):
             await origin.open("b")
+        told = origin.waiting()
+        assert (told.used, told.queued, told.waits, told.late, told.full) == (1, 0, 1, 1, 0)
+        assert told.seconds >= 0.1
         await holding.aclose()
+        assert origin.waiting().used == 0
         await (await origin.open("b")).aclose()
+        assert origin.waiting().used == 0
 
 
 async def test_too_many_waiting_are_refused_at_once() -> None:

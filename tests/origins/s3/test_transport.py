@@ -18,6 +18,7 @@ from proxy.errors import (
     StartError,
 )
 from proxy.origins.base import NO_BODY, WHOLE, Want
+from proxy.origins.carried import carrying
 from proxy.origins.s3.signing import Signer
 from proxy.origins.s3.transport import Limits, Transport
 from tests.origins.s3.fault_origin import (
@@ -208,3 +209,17 @@ async def test_what_is_no_http() -> None:
     ):
         with pytest.raises(OriginFault):
             await asking.ask("GET", "k", {}, None)
+
+
+async def test_what_is_carried_goes_along_unsigned() -> None:
+    fields = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    async with fault_origin() as store, s3_origin(store.endpoint) as origin:
+        with carrying(fields):
+            opened = await origin.open("a")
+        await opened.aclose()
+        opened = await origin.open("a")
+        await opened.aclose()
+    first, second = store.requests
+    assert first.headers["traceparent"] == fields["traceparent"]
+    assert "traceparent" not in first.headers["authorization"]
+    assert "traceparent" not in second.headers

@@ -120,6 +120,7 @@ async def test_handlers_are_bounded_and_cancelled_when_their_stream_is_gone(
         assert client.answers[served].status == 200
         assert (app.started, app.most) == (6, 5)
         assert side.state.tally.failed == 5
+        assert side.state.refused["requests"] == 1
 
 
 async def test_a_hundred_thousand_streams_opened_and_reset() -> None:
