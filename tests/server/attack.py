@@ -83,6 +83,7 @@ FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
     "continuation": (headers(1, whole=False), _continuation),
     "large continuation": (headers(1, whole=False), _large_continuation),
     "references": (b"", lambda one: frame(frames.HEADERS, b"\x82" * 2000, one, 5)),
+    "tiny windows": (settings((4, 1)), lambda one: headers(one, OBJECT)),
     "hpack bomb": (_PLANTED, lambda one: frame(frames.HEADERS, b"\xbe" * 4000, one, 5)),
 }
 

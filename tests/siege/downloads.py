@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
+import time
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
@@ -106,10 +107,11 @@ async def over_http1(port: int, size: int, seconds: float, ends: Ends) -> None:
                 ends.note(f"refused: {head[9:12].decode()}", own)
                 return
             ends.begun, how = ends.begun + 1, "broken"
-            checking, pause = Checking(size), seconds * _PIECE / size
+            checking, began, received = Checking(size), time.monotonic(), 0
             while piece := await reader.read(_PIECE):
                 checking.take(piece)
-                await asyncio.sleep(pause * len(piece) / _PIECE)
+                received += len(piece)
+                await asyncio.sleep(began + received * seconds / size - time.monotonic())
             ends.note(checking.verdict, own)
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         ends.note(f"{how}: {type(error).__name__}", own)
@@ -123,16 +125,17 @@ async def over_http2(port: int, size: int, seconds: float, streams: int, ends: E
     client = talk.H2(reader, writer)
     numbers = [client.request(f"/{LARGE}") for _ in range(streams)]
     checks = {one: Checking(size) for one in numbers}
-    pause = seconds * _PIECE / (size * streams)
+    began, received, pace = time.monotonic(), 0, size * streams / seconds
     ends.begun += streams
     try:
         async with asyncio.timeout(_PATIENCE):
             while not (client.closed or all(client.answers[one].over for one in numbers)):
                 await client.read_some()
                 for one, checking in checks.items():
+                    received += len(client.answers[one].body)
                     checking.take(client.answers[one].body)
                     client.answers[one].body.clear()
-                await asyncio.sleep(pause)
+                await asyncio.sleep(began + received / pace - time.monotonic())
     except (OSError, TimeoutError):
         pass
     finally:

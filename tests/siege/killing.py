@@ -32,20 +32,20 @@ def workers(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
 async def _kill_workers(stage: Stage, seconds: float, readers: int) -> list[Criterion]:
     ends, over, own = Ends(), asyncio.Event(), set[int]()
     reading = [asyncio.create_task(_read(stage, over, ends)) for _ in range(readers)]
-    kills, back, until = 0, [0.0], time.monotonic() + seconds
+    replaced = _Replaced(stage)
+    watching = asyncio.create_task(replaced.watch(over))
+    kills, until = 0, time.monotonic() + seconds
     waiting: list[asyncio.Task[float]] = []
     while time.monotonic() < until:
         due = time.monotonic() + _EVERY
-        ready = await asyncio.to_thread(_ready, stage)
-        if len(ready) > 1:
-            victim = random.choice(ready)
-            own |= await asyncio.to_thread(_kill, victim)
+        if len(replaced.ready) > 1:
+            own |= await asyncio.to_thread(_kill, random.choice(replaced.ready))
             kills += 1
-            waiting.append(asyncio.create_task(_until_replaced(stage, victim, len(ready))))
+            waiting.append(asyncio.create_task(replaced.until(kills)))
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-    back += await asyncio.gather(*waiting)
+    back = [0.0, *await asyncio.gather(*waiting)]
     over.set()
-    await asyncio.gather(*reading)
+    await asyncio.gather(watching, *reading)
     strangers = [how for how, port in ends.failures if port not in own]
     what = f"kill -9 of {kills} workers"
     return [
@@ -68,20 +68,30 @@ async def _read(stage: Stage, over: asyncio.Event, ends: Ends) -> None:
         await asyncio.sleep(0.01)
 
 
-def _ready(stage: Stage) -> list[int]:
-    states = json.loads(stage.ask("/readyz"))["workers"]
-    return [one["pid"] for one in states if one["state"] == "ready"]
+class _Replaced:
+    """Looks who is ready, and who has ever been."""
 
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._ever = set[int]()
+        self.ready = list[int]()
 
-async def _until_replaced(stage: Stage, victim: int, count: int) -> float:
-    """Seconds until there are as many ready workers as before, without this one."""
-    began = time.monotonic()
-    while time.monotonic() - began < 30:
-        ready = await asyncio.to_thread(_ready, stage)
-        if victim not in ready and len(ready) >= count:
-            return time.monotonic() - began
-        await asyncio.sleep(0.05)
-    return float("inf")
+    async def watch(self, over: asyncio.Event) -> None:
+        """Looks again and again."""
+        while not over.is_set():
+            said = json.loads(await asyncio.to_thread(self._stage.ask, "/readyz"))
+            self.ready = [one["pid"] for one in said["workers"] if one["state"] == "ready"]
+            self._ever.update(self.ready)
+            await asyncio.sleep(0.03)
+
+    async def until(self, kills: int) -> float:
+        """Seconds until as many new ones have been ready as were killed, or infinity."""
+        began = time.monotonic()
+        while time.monotonic() - began < 30:
+            if len(self._ever) >= _WORKERS + kills:
+                return time.monotonic() - began
+            await asyncio.sleep(0.03)
+        return float("inf")
 
 
 def _kill(pid: int) -> set[int]:
