@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.server import talk
-from tests.siege.stage import ROOT, SMALL, SMALL_BODY
+from tests.siege.objects import ROOT, SMALL, SMALL_BODY
 
 _PAUSE = 0.02
 _PATIENCE = 20.0
@@ -90,6 +89,8 @@ def _be_fresh(port: int, over: threading.Event, seen: Seen) -> None:
 
 
 async def _be_sibling(port: int, over: threading.Event, seen: Seen) -> None:
+    from tests.server import talk  # noqa: PLC0415  # the other one shall begin at once
+
     async with talk.http2(port) as client:
         while not over.is_set():
             stream = client.request(f"/{SMALL}")

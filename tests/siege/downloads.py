@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.server import talk
-from tests.siege.stage import LARGE, MIB, Stage, block
+from tests.siege.objects import LARGE, MIB, block
+from tests.siege.stage import Stage
 
 _PIECE = 64 * 1024
 # So that most of an object has to wait for its reader.
@@ -57,7 +58,7 @@ class Checking:
         """The next bytes, a mebibyte at most."""
         at = self._at % MIB
         expected = self._twice[at : at + len(piece)]
-        self._right = self._right and piece == expected
+        self._right = self._right and expected == piece
         self._at += len(piece)
 
     @property

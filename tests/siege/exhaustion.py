@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from tests.server import talk
 from tests.siege.criteria import Criterion, at_least, at_most, within
 from tests.siege.downloads import Ends, over_http1
-from tests.siege.stage import MIB, SMALL, SMALL_BODY, Stage, Wish, over_directory
+from tests.siege.objects import MIB, SMALL, SMALL_BODY
+from tests.siege.stage import Stage, Wish, over_directory
 
 _DESCRIPTORS = 160
 # Beyond what it has open: less than the connections it counts on.

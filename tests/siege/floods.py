@@ -11,7 +11,8 @@ from typing import Any
 
 from tests.siege.bystanders import Seen, idle, watching
 from tests.siege.criteria import Criterion, at_least, at_most, latency, within
-from tests.siege.stage import IN_FLIGHT, LARGE, MIB, ROOT, Stage, Wish, over_directory, over_store
+from tests.siege.objects import LARGE, MIB, ROOT
+from tests.siege.stage import IN_FLIGHT, Stage, Wish, over_directory, over_store
 
 _MOST_MEMORY = 64
 _CALM = 0xB  # ENHANCE_YOUR_CALM

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.siege.criteria import Criterion, at_least, at_most, within
 from tests.siege.downloads import Ends, over_http1
-from tests.siege.stage import MIB, Stage, Wish, is_running, over_directory
+from tests.siege.objects import MIB
+from tests.siege.stage import Stage, Wish, is_running, over_directory
 
 _WORKERS = 3
 _BACK_WITHIN = 2.0

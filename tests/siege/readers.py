@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from proxy.server.descriptors import raise_limit
 from proxy.server.http2 import frames
 from tests.server.http2.driving import GET, headers, settings, update
-from tests.siege.stage import LARGE, ROOT
+from tests.siege.objects import LARGE, ROOT
 
 STREAMS = 50
 # So that what the kernel takes on our side is no part of what is asked.

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from tests.siege.bystanders import idle, watching
 from tests.siege.criteria import Criterion, at_most, latency, within
 from tests.siege.downloads import read_whole
+from tests.siege.objects import MIB
 from tests.siege.readers import stopped
-from tests.siege.stage import MIB, Stage, Wish, over_directory, over_store
+from tests.siege.stage import Stage, Wish, over_directory, over_store
 
 _MOST_MEMORY = 160
 # Seconds within which they must be gone once the stall timeout is over.

@@ -1,13 +1,8 @@
-"""What is besieged: the whole program over a directory, or over a store with a cache.
-
-Two objects: a small one, which bystanders ask for, and a large one for all others.
-"""
+"""What is besieged: the whole program over a directory, or over a store with a cache."""
 
 from __future__ import annotations
 
-import functools
 import os
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +17,7 @@ from tests.benchmarks.processes import descendants, resident
 from tests.e2e.program import Headgate
 from tests.faults.control import Faults
 from tests.servers import SeaweedFS
-
-ROOT = Path(__file__).resolve().parents[2]
-MIB = 1024 * 1024
-SMALL, LARGE = "small", "large"
-SMALL_BODY = b"small " * 170
+from tests.siege.objects import LARGE, MIB, SMALL, SMALL_BODY, block
 
 _CONFIGURATION = """
 [server]
@@ -144,12 +135,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@functools.cache
-def block() -> bytes:
-    """A mebibyte of noise; the large object is so many of it."""
-    return random.Random("siege").randbytes(MIB)
-
-
 @contextmanager
 def over_directory(wish: Wish) -> Iterator[Stage]:
     """The program over a directory with both objects."""
@@ -172,10 +157,10 @@ def over_store(wish: Wish, *, cached: bool) -> Iterator[Stage]:
         SeaweedFS() as store,
         Faults(store) as faults,
     ):
-        store.uploads.put(store.bucket, SMALL, SMALL_BODY, checksum="crc64nvme")
+        store.uploads.put(store.bucket, SMALL, SMALL_BODY, checksum="crc32")
         parts = [8 * block()] * (wish.size // (8 * MIB))
         store.uploads.put_multipart(
-            store.bucket, LARGE, parts, checksum="crc64nvme", checksum_type="FULL_OBJECT"
+            store.bucket, LARGE, parts, checksum="crc32", checksum_type="FULL_OBJECT"
         )
         origin = _STORE.format(
             endpoint=faults.endpoint,

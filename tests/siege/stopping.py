@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from tests.server import talk
 from tests.siege.criteria import Criterion, at_least, at_most, within
 from tests.siege.downloads import Ends, over_http1, over_http2
-from tests.siege.stage import MIB, SMALL, SMALL_BODY, Stage, Wish, is_running, over_directory
+from tests.siege.objects import MIB, SMALL, SMALL_BODY
+from tests.siege.stage import Stage, Wish, is_running, over_directory
 
 _STREAMS = 10
 _REFUSED_WITHIN = 0.1
