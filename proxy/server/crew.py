@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 # Importing and connecting to an origin takes about a second; a slow store is given time.
 _START_TIMEOUT = 60.0
 # Seconds: a crash is mended at once, a crash at every start does not fill the log and the CPU.
-_FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
+# Where workers do start, something kills them, and must not take the capacity with them.
+_FIRST_DELAY, _LONGEST_DELAY, _LONGEST_AFTER_A_START = 0.1, 5.0, 0.4
 # Seconds after which a worker that dies counts as one that had worked.
 _WORKED = 10.0
 
@@ -102,12 +103,12 @@ def _by_name(uses: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return named
 
 
-def next_delay(last: float, lived: float) -> float:
-    """Seconds to wait before a worker is replaced that lived so long; `last` is the wait before
-    it was started, 0 for the first."""
+def next_delay(last: float, lived: float, *, served: bool) -> float:
+    """Seconds to wait before a worker is replaced that lived so long, and was ready or not; `last`
+    is the wait before it was started, 0 for the first."""
     if last == 0 or lived >= _WORKED:
         return _FIRST_DELAY
-    return min(last * 2, _LONGEST_DELAY)
+    return min(last * 2, _LONGEST_AFTER_A_START if served else _LONGEST_DELAY)
 
 
 class Crew:
@@ -202,7 +203,8 @@ class Crew:
             worker = self._workers[index]
             await worker.vacated.wait()
             if worker.state == "gone":
-                delay = next_delay(delay, time.monotonic() - worker.since)
+                lived = time.monotonic() - worker.since
+                delay = next_delay(delay, lived, served=worker.served)
                 logger.error(
                     "worker %d %s; starting another in %g s", worker.pid, worker.ending, delay
                 )

@@ -124,6 +124,11 @@ class WorkerProcess:
             self._ready.exception()  # it may be that nobody asks
 
     @property
+    def served(self) -> bool:
+        """Whether it ever was ready."""
+        return self._ready.done() and self._ready.exception() is None
+
+    @property
     def ending(self) -> str:
         """How it ended, in words."""
         code = self._process.returncode

@@ -1,8 +1,9 @@
 """One worker process: builds the app from the payload, serves it, drains and leaves.
 
 It leaves when the supervisor says so, when it gets SIGTERM itself, or when the supervisor is gone,
-which it sees by the end of the control channel. It never prints an error of the start: it reports
-it, and the supervisor says it once for all.
+which it sees by the end of the control channel. However it leaves, and be it before anybody heard
+that it is ready: once it accepts, it drains. It never prints an error of the start: it reports it,
+and the supervisor says it once for all.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds an app may take to give back what it holds, once no request is left.
 _CLOSE_TIMEOUT = 3.0
+# Seconds for a report to be taken by the kernel; its buffer is full only if nobody reads.
+_TELL_TIMEOUT = 2.0
 
 
 class WorkerApp(Protocol):
@@ -94,8 +97,6 @@ class _Worker:
         try:
             received = await channel.receive()
             return 0 if received is None else await self._serve(channel, *received)
-        except ConnectionError:
-            return 0  # the supervisor is gone, and with it whoever would read a report
         finally:
             await channel.aclose()
 
@@ -111,26 +112,27 @@ class _Worker:
             await _obey(made, plan.get("orders", ()))
             serving = await self._open(made, plan)
         except (StartError, ConfigurationError) as error:
-            await channel.send({"is": "failed", "why": str(error)})
+            await _tell(channel, {"is": "failed", "why": str(error)})
             return 1
         except Exception as error:
             logger.exception("the worker failed to start")
             why = f"The worker failed to start: {type(error).__name__}: {error}"
-            await channel.send({"is": "failed", "why": why})
+            await _tell(channel, {"is": "failed", "why": why})
             return 1
         gc.collect()
         gc.freeze()  # what start-up made lives for ever: no collection need look at it again
-        await channel.send({"is": "ready"})
+        await _tell(channel, {"is": "ready"})
         answering = Answering(channel, made.operations)
         listening = asyncio.create_task(self._listen(channel, answering))
         await self._leave.wait()
         if self._by_itself:
-            await channel.send({"is": "draining"})
+            await _tell(channel, {"is": "draining"})
         drained = await serving.drain(self._grace)
         listening.cancel()
         await answering.aclose()
         counts = {"finished": drained.finished, "cut": drained.cut}
-        await channel.send({"is": "drained", **counts, "metrics": await _last_metrics(made)})
+        last = {"is": "drained", **counts, "metrics": await _last_metrics(made)}
+        await _tell(channel, last)
         await _close(made)
         return 0
 
@@ -157,6 +159,16 @@ class _Worker:
                 self._grace = message["grace"]
                 self._leave.set()
         self._leave.set()
+
+
+async def _tell(channel: Channel, report: Message) -> None:
+    """Reports to the supervisor. It may be gone: then nobody needs the report, but there are still
+    clients."""
+    try:
+        async with asyncio.timeout(_TELL_TIMEOUT):
+            await channel.send(report)
+    except (ConnectionError, TimeoutError):
+        pass
 
 
 async def _obey(made: WorkerApp, orders: Sequence[Order]) -> None:

@@ -4,8 +4,8 @@
 
 Each connection sends one or more requests that were cut, doubled, flipped or joined, in one or
 several pieces, and reads until the server closes or falls silent. In the end the worker must
-still answer, have no handler left, no more descriptors than at the beginning, and no traceback in
-its log but the toy app's own.
+still be the one there was, answer, have no handler and no task left, no more descriptors than at
+the beginning, and neither a traceback nor an error in its log but the toy app's own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import random
 import re
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.processes import descendants
@@ -43,6 +45,10 @@ BITS = (b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"+5", b"0x5", b"-1",
         b"\xff", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n",
         b";" * 300,
         b"FFFFFFFFFFFFFFFFF", b"HTTP/1.1", b"0\r\n\r\n", b"a" * 20_000)  # fmt: skip
+
+
+# One connection, with the chances it takes; returns what it got.
+One = Callable[[int, random.Random], Awaitable[int]]
 
 
 def mutated(choose: random.Random) -> bytes:
@@ -94,40 +100,65 @@ TOYS = ("ValueError", "RuntimeError: the body", "KeyError: 'body'")
 
 
 def ours(log: str) -> list[str]:
-    """The tracebacks in a log that are not the toy app's own."""
+    """The tracebacks and errors in a log that are not the toy app's own."""
     entries = re.split(r"^(?=[A-Z]+ )", log, flags=re.MULTILINE)
-    traces = [entry for entry in entries if "Traceback" in entry]
-    return [one for one in traces if not ("toy.py" in one and _last(one).startswith(TOYS))]
+    bad = [one for one in entries if one.startswith(("ERROR", "CRITICAL")) or "Traceback" in one]
+    return [one for one in bad if not ("toy.py" in one and _last(one).startswith(TOYS))]
 
 
 def _last(entry: str) -> str:
     return entry.rstrip().rpartition("\n")[2]
 
 
-async def main(seconds: float, seed: int) -> None:
-    """Runs, and raises if anything is left or broken."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a worker holds: handlers that run, tasks, descriptors; and who it is."""
+
+    pid: int
+    handlers: int
+    tasks: int
+    descriptors: int
+
+
+async def left(toy: rig.Toy) -> Left:
+    """What it holds now, with the one request that asks."""
+    seen = json.loads(await talk.get(toy.port, "/seen"))
+    held = descriptors(toy.process.pid)
+    return Left(int(await talk.get(toy.port, "/pid")), seen["running"], seen["tasks"], held)
+
+
+async def fuzz(one: One, seconds: float, seed: int, linger: float) -> None:
+    """Runs `one` again and again, and raises if anything is left or broken.
+
+    `linger` is the longest deadline (in seconds) of a connection that nobody uses any more.
+    """
     choose = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory:
         async with rig.running(Path(directory)) as toy:
-            await talk.get(toy.port, "/x")
-            before, connections, answers = descriptors(toy.process.pid), 0, 0
+            before, connections, got = await left(toy), 0, 0
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
-                answers += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
+                got += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
                 connections += 16
-            await asyncio.sleep(35)  # the longest deadline of a connection that lingers
-            seen = json.loads(await talk.get(toy.port, "/seen"))
-            after = descriptors(toy.process.pid)
-            print(f"seed {seed}: {connections} connections, {answers} answers, {seen['running']}"
-                  f" handlers, descriptors {before} before and {after} after")  # fmt: skip
-            assert seen["running"] == 1, "a handler is left"
-            assert after <= before + 2, "descriptors are left"
-            assert not ours(toy.log), ours(toy.log)[:3]
+            await asyncio.sleep(linger)
+            after, said = await left(toy), ours(toy.log)
+            print(f"seed {seed}: {connections} connections, {got} answers or bytes")
+            print(f"before {before}, after {after}, {len(said)} errors in the log")
+            assert after.pid == before.pid, "the worker crashed"
+            assert after.handlers == 1, "a handler is left"
+            assert after.tasks <= before.tasks, "a task is left"
+            assert after.descriptors <= before.descriptors + 2, "descriptors are left"
+            assert not said, said[:3]
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def run(one: One, description: str | None, linger: float) -> None:
+    """As the command line says."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.seconds, arguments.seed))
+    asyncio.run(fuzz(one, arguments.seconds, arguments.seed, linger))
+
+
+if __name__ == "__main__":
+    run(one, __doc__, 35)

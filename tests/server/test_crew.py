@@ -12,10 +12,16 @@ from proxy.server.tls import TLSFiles
 def test_the_wait_doubles_to_a_limit_and_starts_anew() -> None:
     delays, last = [], 0.0
     for _ in range(8):
-        last = next_delay(last, lived=0.5)
+        last = next_delay(last, lived=0.5, served=False)
         delays.append(last)
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
-    assert next_delay(5.0, lived=10) == 0.1
+    assert next_delay(5.0, lived=10, served=True) == 0.1
+
+
+def test_whoever_kills_workers_that_serve_does_not_take_the_capacity() -> None:
+    assert [next_delay(last, lived=3, served=True) for last in (0.1, 0.2, 0.4, 5.0)] == [
+        0.2, 0.4, 0.4, 0.4
+    ]  # fmt: skip
 
 
 def test_addresses_are_named_by_themselves_but_for_port_0() -> None:

@@ -40,3 +40,22 @@ async def test_a_drain_with_nothing_in_flight_is_quick() -> None:
     await serving.open([one], None)
     async with asyncio.timeout(1):
         assert await serving.drain(30) == Drained()
+
+
+async def test_what_is_cut_before_its_head_is_told_to_come_back() -> None:
+    """It is our time that is up: nothing is wrong with the request, nor with the app."""
+    serving = Serving(ToyApp(b""), Limits())
+    one, port = listening()
+    await serving.open([one], None)
+    request = b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with talk.http2(port) as client:
+        stream = client.request("/never")
+        asked = asyncio.create_task(talk.http1(port, request))
+        async with asyncio.timeout(10):
+            while serving.tally.running < 2:
+                await asyncio.sleep(0.01)
+        drained = asyncio.create_task(serving.drain(0.1))
+        assert (await asked).startswith(b"HTTP/1.1 503 ")
+        await client.over(stream)
+        assert client.answers[stream].status == 503
+        assert await drained == Drained(cut=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
@@ -16,6 +17,7 @@ from proxy.server.control import Channel
 from proxy.server.serving import Limits
 from tests.server import talk
 from tests.server.rig import ROOT
+from tests.server.toy import slow_body
 
 
 @contextlib.asynccontextmanager
@@ -26,6 +28,7 @@ async def worker(
     ours, theirs = socket.socketpair()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # as its predecessor's: what waits there is for whoever comes next
         port = listener.getsockname()[1]
         descriptors = theirs.fileno(), listener.fileno()
         process = await asyncio.create_subprocess_exec(
@@ -79,3 +82,29 @@ async def test_it_leaves_when_nobody_is_there() -> None:
             assert await process.wait() == 0
         with pytest.raises(ConnectionRefusedError):
             await talk.get(port, "/x")
+
+
+async def test_what_waits_is_answered_though_the_supervisor_dies_while_it_starts() -> None:
+    """The worker has begun to accept when it finds that nobody hears that it is ready."""
+    async with worker(b"slow") as (process, channel, port):
+        asked = [asyncio.create_task(talk.get(port, "/slow?20,25")) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        await channel.aclose()
+        assert set(await asyncio.gather(*asked)) == {slow_body(20)}
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+
+
+async def test_told_to_stop_beside_its_supervisor_it_drains() -> None:
+    """As a service manager does, which signals all processes of a service."""
+    async with worker(b"") as (process, channel, port):
+        assert await told(channel) == {"is": "ready"}
+        asked = [asyncio.create_task(talk.get(port, "/slow?40,25")) for _ in range(20)]
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGSTOP)  # so that both are seen at once
+        await channel.aclose()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        assert set(await asyncio.gather(*asked)) == {slow_body(40)}
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0

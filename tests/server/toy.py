@@ -121,7 +121,9 @@ class ToyApp:
         await self._say(send, json.dumps(shown).encode())
 
     async def do_seen(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._say(send, json.dumps({"seen": self.seen, "running": self.running}).encode())
+        tasks = len(asyncio.all_tasks())
+        shown = {"seen": self.seen, "running": self.running, "tasks": tasks}
+        await self._say(send, json.dumps(shown).encode())
 
     async def do_slow(self, scope: Scope, receive: Receive, send: Send) -> None:
         count, pause = (int(one) for one in scope["query_string"].split(b","))

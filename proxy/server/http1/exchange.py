@@ -18,6 +18,7 @@ from proxy.server.http1.heads import (
     BROKEN,
     COPIED,
     LAST_CHUNK,
+    UNAVAILABLE,
     Fields,
     bare_answer,
     date_line,
@@ -104,17 +105,17 @@ class Exchange:
         finally:
             tally.running -= 1
             setattr(tally, ending, getattr(tally, ending) + 1)
-            self._leave()
+            self._leave(UNAVAILABLE if ending == "cut" else BROKEN)
             connection.exchange_over(complete=self._ended)
 
-    def _leave(self) -> None:
-        """Ends what the app left open: 500 if nothing was sent, else a visible break."""
+    def _leave(self, status: int) -> None:
+        """Ends what the app left open: with a bare answer if nothing was sent, else visibly."""
         if self._ended or self._gone:
             return
         if self._sent_head:
             self._connection.break_off(reset=self.until_close)
         else:
-            self._connection.transport.write(bare_answer(BROKEN))
+            self._connection.transport.write(bare_answer(status))
         self.disconnect()
 
     # --- the request ------------------------------------------------------------------------

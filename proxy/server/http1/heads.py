@@ -21,7 +21,7 @@ _STATUS_LINES: dict[int, bytes] = {}
 
 # A body up to this size is copied behind its head, so that one piece takes both.
 COPIED = 32 * 1024
-BAD_REQUEST, REQUEST_TIMEOUT, BROKEN = 400, 408, 500
+BAD_REQUEST, REQUEST_TIMEOUT, BROKEN, UNAVAILABLE = 400, 408, 500, 503
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2.1
 LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
 

@@ -131,15 +131,15 @@ class Exchange:
                 ending = "failed"
             tally.running -= 1
             setattr(tally, ending, getattr(tally, ending) + 1)
-            self._close()
+            self._close(503 if ending == "cut" else 500)
 
-    def _close(self) -> None:
-        """Ends what the app left open: 500 if nothing was sent, else a visible break."""
+    def _close(self, status: int) -> None:
+        """Ends what the app left open: with that status if nothing was sent, else visibly."""
         if self.over:
             return
         connection = self._owner.connection
         if self._phase is _Phase.START:
-            connection.sender.head(self._stream, bare_head(500), end=True)
+            connection.sender.head(self._stream, bare_head(status), end=True)
         else:
             connection.reset(self._stream, ErrorCode.INTERNAL_ERROR)
         self._owner.flush_soon()
@@ -260,8 +260,9 @@ class Exchange:
             file.close()
 
     def _room(self) -> int:
-        """How many bytes could be written at once."""
+        """How many bytes could be written at once, beyond those that wait already."""
         window = min(self._stream.outflow.size, self._owner.connection.sender.outflow.size)
+        window -= self._stream.unsent
         if window <= 0 or self._owner.paused or not self._owner.has_room():
             return 0
         return min(window, _COPIED)

@@ -299,7 +299,10 @@ class Http2(ClientProtocol):
             self.connection.fail(ErrorCode.PROTOCOL_ERROR)
             self._end()
         elif not self._tasks and now - self._idle_since >= keep_alive:
-            self._say_goodbye()
+            if self.paused and now - self._progress >= keep_alive:
+                self.abort()  # it takes nothing, a goodbye neither
+            else:
+                self._say_goodbye()
         elif not self._has_more():
             self._progress = now
         elif now - self._progress >= _STALL_TIMEOUT:

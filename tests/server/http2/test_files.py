@@ -82,6 +82,22 @@ async def test_a_closed_window_holds_nothing_and_reopens(app: Lends) -> None:
         assert client.answers[stream].body == CONTENT + b"end"
 
 
+async def test_no_more_is_read_than_a_small_window_has_room_for(app: Lends) -> None:
+    """Else it is read byte by byte until enough waits, and meanwhile nobody has a turn."""
+    async with connected(app, window=False) as (side, client):
+        stream = client.request("/")
+        await until(lambda: app.taken == 65535)
+        client.connection.increment_flow_control_window(60_000)
+        client.connection.increment_flow_control_window(3, stream)
+        client.flush()
+        await until(lambda: app.taken > 65535)
+        while len(client.answers[stream].body) < 65538:
+            await client.read_some()
+        assert app.taken == 65538
+        [held] = side.protocols[0].connection.streams.values()
+        assert held.unsent == 0
+
+
 async def test_a_client_that_leaves_while_its_window_is_closed(app: Lends) -> None:
     async with connected(app, window=False) as (side, client):
         stream = client.request("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -210,6 +211,23 @@ async def test_answers_pile_up_for_nobody(monkeypatch: pytest.MonkeyPatch) -> No
         client.flush()
         await until(lambda: side.protocols[0].paused)
         client.writer.write(b"".join(frame(frames.PING, bytes(8)) for _ in range(50)))
+        await until(lambda: not side.state.connections)
+
+
+async def test_a_reader_that_was_given_up_keeps_no_connection() -> None:
+    """It takes neither the reset of its stream nor a goodbye."""
+
+    async def impatient(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await Endless()(scope, receive, send)
+
+    async with connected(impatient, keep_alive_timeout=0.4) as (side, client):
+        client.connection.increment_flow_control_window(2**31 - 1 - 65535)
+        client.request("/")
+        client.connection.increment_flow_control_window(2**31 - 1 - 65535, 1)
+        client.flush()
+        await until(lambda: side.protocols[0].paused)
         await until(lambda: not side.state.connections)
 
 

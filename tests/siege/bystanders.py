@@ -1,0 +1,128 @@
+"""Those who are not attacking, in processes of their own, and what they saw meanwhile.
+
+    python -m tests.siege.bystanders fresh|sibling PORT
+
+`fresh` asks for a small object on a new connection, fifty times a second at most; it is its waits
+that are measured. `sibling` asks again and again over one HTTP/2 connection, which must not break.
+Both go on until their standard input ends, and then print what they saw as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tests.siege.objects import ROOT, SMALL, SMALL_BODY
+
+_PAUSE = 0.02
+_PATIENCE = 20.0
+
+
+@dataclass
+class Seen:
+    """What both saw: waits in milliseconds, and what was not as it should be."""
+
+    latencies: list[float] = field(default_factory=list)
+    siblings: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def answers(self) -> int:
+        """How many requests were made."""
+        return len(self.latencies) + self.siblings
+
+
+@contextmanager
+def watching(port: int) -> Iterator[Seen]:
+    """Both look on while the block runs; what they saw is there when it has ended."""
+    seen = Seen()
+    both = [_start(kind, port) for kind in ("fresh", "sibling")]
+    try:
+        yield seen
+    finally:
+        for one in both:
+            out, _ = one.communicate(timeout=2 * _PATIENCE)
+            said = json.loads(out)
+            seen.latencies += said["latencies"]
+            seen.siblings += said["siblings"]
+            seen.faults += said["faults"]
+
+
+def idle(port: int, seconds: float) -> Seen:
+    """What they see of a server that nobody attacks."""
+    with watching(port) as seen:
+        time.sleep(seconds)
+    return seen
+
+
+def _start(kind: str, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.siege.bystanders", kind, str(port)]
+    one = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert one.stdout is not None
+    one.stdout.readline()  # it has begun
+    return one
+
+
+def _be_fresh(port: int, over: threading.Event, seen: Seen) -> None:
+    request = f"GET /{SMALL} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    while not over.wait(_PAUSE):
+        began, answer = time.monotonic(), b""
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as one:
+                one.sendall(request)
+                while piece := one.recv(65536):
+                    answer += piece
+        except OSError as error:
+            seen.faults.append(f"fresh: {error!r}")
+        else:
+            if not (answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(SMALL_BODY)):
+                seen.faults.append(f"fresh: {answer[:60]!r}")
+        seen.latencies.append((time.monotonic() - began) * 1000)
+
+
+async def _be_sibling(port: int, over: threading.Event, seen: Seen) -> None:
+    from tests.server import talk  # noqa: PLC0415  # the other one shall begin at once
+
+    async with talk.http2(port) as client:
+        while not over.is_set():
+            stream = client.request(f"/{SMALL}")
+            await client.over(stream, seconds=_PATIENCE)
+            answer = client.answers.pop(stream)
+            seen.siblings += 1
+            if not (answer.ended and answer.status == 200 and answer.body == SMALL_BODY):
+                seen.faults.append(f"sibling: {answer}")
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+def _wait_for_end(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
+
+
+def main(kind: str, port: int) -> None:
+    """Looks on until standard input ends."""
+    seen, over = Seen(), threading.Event()
+    threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
+    print("begun", flush=True)
+    try:
+        if kind == "fresh":
+            _be_fresh(port, over, seen)
+        else:
+            asyncio.run(_be_sibling(port, over, seen))
+    except (OSError, TimeoutError) as error:
+        seen.faults.append(f"{kind}: {error!r}")
+    shown = {"latencies": seen.latencies, "siblings": seen.siblings, "faults": seen.faults[:20]}
+    print(json.dumps(shown))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

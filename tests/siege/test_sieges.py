@@ -1,0 +1,66 @@
+"""Each siege in short: what is counted must hold, however busy the machine is.
+
+How they are laid in full, and what came of it, is in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.siege.__main__ import SIEGES
+from tests.siege.criteria import Criterion, at_least, at_most, at_p99, latency
+
+# Seconds, scale, and a part of each.
+SHORT = [
+    ("slow", 3.0, 100, "directory"),
+    ("slow", 3.0, 40, "cache"),
+    ("floods", 0.5, 50, "pings"),
+    ("floods", 0.5, 50, "hpack bomb"),
+    ("floods", 0.5, 50, "tiny windows"),
+    ("resets", 1.0, 20, ""),
+    ("drain", 2.0, 100, ""),
+    ("workers", 4.0, 200, ""),
+    ("supervisor", 3.0, 200, ""),
+    ("descriptors", 3.0, 200, ""),
+]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("name", "seconds", "scale", "only"), SHORT)
+def test_what_is_counted_holds(name: str, seconds: float, scale: int, only: str) -> None:
+    siege, _, _ = SIEGES[name]
+    criteria = list(siege(seconds, scale, only))
+    assert len(criteria) > 2
+    assert [str(one) for one in criteria if not (one.timed or one.met)] == []
+
+
+def test_every_siege_is_laid() -> None:
+    assert {name for name, *_ in SHORT} == set(SIEGES)
+
+
+def test_a_criterion_is_met_or_missed() -> None:
+    assert at_most("a", 3, 3).met
+    assert not at_most("a", 4, 3).met
+    assert at_least("a", 3, 3).met
+    assert not at_least("a", 2, 3).met
+    assert not Criterion("a", math.nan, 3).met
+
+
+def test_others_wait_twice_as_long_or_20_ms() -> None:
+    assert latency("", [1.0], [20.0]).met
+    assert not latency("", [1.0], [20.1]).met
+    assert latency("", [30.0], [60.0]).met
+    assert not latency("", [30.0], []).met
+
+
+def test_the_99th_percentile_is_by_nearest_rank() -> None:
+    assert at_p99([float(one) for one in range(1, 101)]) == 99
+    assert at_p99([5.0]) == 5
+    assert at_p99([]) == math.inf
+
+
+def test_a_line_says_what_was_wanted_and_what_came() -> None:
+    assert str(at_most("memory", 200, 160, " MiB")) == "MISSED  memory: 200 MiB (at most 160 MiB)"
+    assert str(at_least("whole", 5, 5)) == "met     whole: 5 (at least 5)"
