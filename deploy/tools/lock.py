@@ -21,7 +21,7 @@ LOCKS = Path("deploy/lock")
 _COOLDOWN = "7 days"
 # What people work on; a lock with no wheel for one of these is no use to them.
 _DEVELOPED_ON = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin")
-# cryptography, which only HTTP/3 and the tests need, is no longer made for Macs with Intel's processors.
+# cryptography, which only HTTP/3 and the tests need, is no longer made for Macs with Intel.
 _RUN_ON = (*_DEVELOPED_ON, "x86_64-apple-darwin")
 # Alpine, the base of the container image.
 _IN_IMAGES = ("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")

@@ -133,9 +133,12 @@ class _Worker:
         serving = self._serving = Serving(made.app, Limits(**plan["limits"]), made.hot)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
+        quic = [socket.socket(fileno=one) for one in plan["quic"]]
         if secure:
             files = TLSFiles((), plan["certificate"], plan["key"])
             await serving.open(secure, make_context(files))
+            if quic:
+                serving.open_http3(quic, files)
         await serving.open(clear, None)
         return serving
 
