@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ from proxy.server.http3.endpoint import Connections, Endpoint
 from proxy.server.http3.quic import CONNECTION_WINDOW, STREAM_WINDOW
 from proxy.server.state import ServerState
 from proxy.server.tls import TLSFiles
+
+# What aioquic logs, any client can make it log: what of that matters, we log ourselves.
+logging.getLogger("quic").setLevel(logging.CRITICAL)
 
 # Seconds without a packet after which a client counts as gone.
 _IDLE_TIMEOUT = 30.0

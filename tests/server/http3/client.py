@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aioquic.asyncio.client import connect
-from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.asyncio.protocol import QuicConnectionProtocol, QuicStreamHandler
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import (
     ConnectionTerminated,
     QuicEvent,
@@ -50,10 +51,12 @@ class Answer:
 class Client(QuicConnectionProtocol):
     """One connection. `keep` false only counts the bytes of bodies."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self, quic: QuicConnection, stream_handler: QuicStreamHandler | None) -> None:
+        super().__init__(quic, stream_handler)
         self.quic = self._quic
         self.http = H3Connection(self._quic)
+        checks: Any = self.http
+        checks._check_content_length = lambda stream: None  # it knows no HEAD
         self.answers: dict[int, Answer] = {}
         self.closed: ConnectionTerminated | None = None
         self.control = b""
@@ -91,11 +94,18 @@ class Client(QuicConnectionProtocol):
         """Waits until these are complete or reset."""
         await self.until(lambda: all(self.answers[one].over for one in streams))
 
-    async def until(self, holds: Any, seconds: float = 30) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not holds():
                 assert self.closed is None, self.closed
                 self._changed.clear()
+                await self._changed.wait()
+
+    async def pause(self) -> None:
+        """Until the server has seen what was sent, or for a moment."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
                 await self._changed.wait()
 
     async def until_closed(self, seconds: float = 30) -> int:
@@ -167,10 +177,6 @@ async def talking(
         max_data=16 * window,
         max_stream_data=window,
     )
-    async with connect(
-        host, port, configuration=configuration, create_protocol=Client
-    ) as client:
+    async with connect(host, port, configuration=configuration, create_protocol=Client) as client:
         assert isinstance(client, Client)
         yield client
-
-
