@@ -54,7 +54,9 @@ def pings(client: Client) -> None:
 
 def windows(client: Client) -> None:
     connection: Any = client.quic
-    connection._local_max_data.value += 1
+    for _ in range(20):
+        connection._local_max_data.value += 1
+        client.transmit()
 
 
 def gaps(client: Client) -> None:
