@@ -49,7 +49,9 @@ def unknown_streams(client: Client) -> None:
 
 
 def pings(client: Client) -> None:
-    client.quic.send_ping(1)
+    for _ in range(20):
+        client.quic.send_ping(1)
+        client.transmit()
 
 
 def windows(client: Client) -> None:
