@@ -64,14 +64,14 @@ class Client(QuicConnectionProtocol):
         self._changed = asyncio.Event()
 
     def request(
-        self, path: str, method: str = "GET", headers: Headers = (), *, end: bool = True
+        self, path: str | bytes, method: str = "GET", headers: Headers = (), *, end: bool = True
     ) -> int:
         """Sends a request; returns its stream."""
         pseudo = [
             (b":method", method.encode()),
             (b":scheme", b"https"),
             (b":authority", b"localhost"),
-            (b":path", path.encode()),
+            (b":path", path if isinstance(path, bytes) else path.encode()),
         ]
         return self.raw_request([*pseudo, *headers], end=end)
 
@@ -90,9 +90,9 @@ class Client(QuicConnectionProtocol):
         self.transmit()
         return stream
 
-    async def over(self, *streams: int) -> None:
+    async def over(self, *streams: int, seconds: float = 30) -> None:
         """Waits until these are complete or reset."""
-        await self.until(lambda: all(self.answers[one].over for one in streams))
+        await self.until(lambda: all(self.answers[one].over for one in streams), seconds)
 
     async def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
