@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import stat
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,14 @@ def settle(layers: Layers, working: Path) -> Iterator[Fault]:
         elif name == "ca_bundle":
             yield from _check_authorities(layers, place.path, place.value)
     yield from _check_certificate(layers)
+    yield from _check_http3(layers)
+
+
+def _check_http3(layers: Layers) -> Iterator[Fault]:
+    path = ("server", "tls", "http3")
+    if layers.value(path) in (True, "true") and find_spec("aioquic") is None:
+        said = "needs packages that are not installed: install them with `just extras`"
+        yield Fault(layers.source(path), path, said, "true")
 
 
 def _absolute(layers: Layers, path: KeyPath, found: str, working: Path) -> Path | str:

@@ -45,7 +45,7 @@ KIB = 1024
 
 
 class Tls(Table):
-    """The door that speaks HTTP/1.1 and HTTP/2 over TLS, chosen by ALPN."""
+    """The door that speaks HTTP/1.1 and HTTP/2 over TLS, chosen by ALPN, and HTTP/3."""
 
     bind: tuple[Bind, ...] = (DEFAULT_TLS_BIND,)
     """Addresses to listen on with TLS."""
@@ -55,6 +55,17 @@ class Tls(Table):
 
     key: FilePath
     """PEM file with the certificate's private key, without a passphrase."""
+
+    http3: Flag = False
+    """True serves HTTP/3 too, over UDP on the same addresses and ports. Needs what `just extras`
+    installs."""
+
+    http3_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
+    """Port that clients are told for HTTP/3 (Alt-Svc), where it is another one for them than
+    here. 0: the one that they came to."""
+
+    http3_max_age: Duration = 86400.0
+    """For how long clients remember that there is HTTP/3; "0s" tells nobody."""
 
 
 class Server(Table):

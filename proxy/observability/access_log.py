@@ -29,7 +29,7 @@ class AccessRecord:
     Attributes:
         request_id: the one in the answer's `X-Request-Id`.
         client: the peer's address, or "unix".
-        protocol: "1.0", "1.1" or "2".
+        protocol: "1.0", "1.1", "2" or "3".
         method, target: as sent; the target without its query.
         status: what was sent, 0 if nothing was.
         sent: body bytes handed to the server.

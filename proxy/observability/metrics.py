@@ -43,7 +43,7 @@ OTHER: Final = "other"
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", OTHER)
 STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
-PROTOCOLS: Final = ("1.0", "1.1", "2", OTHER)
+PROTOCOLS: Final = ("1.0", "1.1", "2", "3", OTHER)
 OUTCOMES: Final = (
     "complete",
     "client_gone",

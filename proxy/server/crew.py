@@ -45,6 +45,9 @@ class ServingPlan:
             `[v6]:port` or `unix:/path`.
         payload: what the workers build their app from; not looked at here.
         tls: addresses with TLS, and its files; None without.
+        http3: whether the addresses with TLS serve HTTP/3 too, over UDP.
+        http3_port: the port that clients are told for it, 0 for the one they came to.
+        http3_max_age: for how many seconds they are to remember it; 0 tells nobody.
         workers: how many processes.
         graceful_timeout: how long responses in flight may go on when it stops.
         keep_alive_timeout: how long a connection may be idle.
@@ -59,6 +62,9 @@ class ServingPlan:
     bind: tuple[str, ...]
     payload: bytes
     tls: TLSFiles | None = None
+    http3: bool = False
+    http3_port: int = 0
+    http3_max_age: int = 86400
     workers: int = 1
     graceful_timeout: float = 30.0
     keep_alive_timeout: float = 5.0
@@ -80,6 +86,16 @@ class ServingPlan:
         return _by_name({"clear": self.bind, "tls": self.tls_bind})
 
     @property
+    def quic_bind(self) -> tuple[str, ...]:
+        """The addresses with TLS that serve HTTP/3 too."""
+        return tuple(one for one in self.tls_bind if self.http3 and not one.startswith("unix:"))
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """Names of the UDP sockets, and of the addresses they are beside."""
+        return {quic_name_of(one): name_of("tls", one) for one in self.quic_bind}
+
+    @property
     def addresses(self) -> dict[str, str]:
         """All addresses, by name; raises `StartError` for one given twice."""
         admin = (self.admin_bind,) if self.admin_bind is not None else ()
@@ -90,6 +106,11 @@ def name_of(use: str, address: str) -> str:
     """The name under which an address is known from one plan to the next: itself, so that it
     may change its use; with port 0 it is another one for each use."""
     return f"{use} {address}" if address.endswith(":0") else address
+
+
+def quic_name_of(address: str) -> str:
+    """The name of the UDP sockets beside an address with TLS."""
+    return f"quic {name_of('tls', address)}"
 
 
 def _by_name(uses: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -160,8 +181,10 @@ class Crew:
     async def _spawn(self, index: int) -> None:
         clear = self._share("clear", self.plan.bind, index)
         secure = self._share("tls", self.plan.tls_bind, index)
-        message = self._message(clear, secure)
-        sockets = [*clear, *secure]
+        names, count = map(quic_name_of, self.plan.quic_bind), self.plan.workers
+        quic = [one for name in names for one in self._listeners.share(name, index, count)]
+        message = self._message(clear, secure, quic)
+        sockets = [*clear, *secure, *quic]
         meet = partial(self._meet, index)
         worker = await WorkerProcess.start(self._command, message, self.plan.payload, sockets, meet)
         await worker.wait_ready(_START_TIMEOUT)
@@ -178,7 +201,10 @@ class Crew:
         return [one for name in names for one in self._listeners.share(name, index, count)]
 
     def _message(
-        self, clear: Sequence[socket.socket], secure: Sequence[socket.socket]
+        self,
+        clear: Sequence[socket.socket],
+        secure: Sequence[socket.socket],
+        quic: Sequence[socket.socket],
     ) -> dict[str, Any]:
         plan, tls = self.plan, self.plan.tls
         limits = Limits(
@@ -186,10 +212,13 @@ class Crew:
             max_header_size=plan.max_header_size,
             max_connections=plan.max_connections,
             max_connections_per_address=plan.max_connections_per_address,
+            http3_port=plan.http3_port,
+            http3_max_age=plan.http3_max_age if quic else 0,
         )
         return {
             "clear": [one.fileno() for one in clear],
             "secure": [one.fileno() for one in secure],
+            "quic": [one.fileno() for one in quic],
             "certificate": tls.certificate if tls else None,
             "key": tls.key if tls else None,
             "graceful_timeout": plan.graceful_timeout,

@@ -26,10 +26,13 @@ class Prepared:
             where the fields speak of a body that is not sent.
         age: gives the value of Age; None where there is none.
         patience: seconds within which a client must have taken it.
-        http1, http2: the head as a protocol writes it, before and behind the id; it is theirs.
+        http1, http2, http3: the head as a protocol writes it, before and behind the id; it is
+            theirs.
     """
 
-    __slots__ = ("age", "body", "bodyless", "fields", "http1", "http2", "patience", "status")
+    __slots__ = (
+        "age", "body", "bodyless", "fields", "http1", "http2", "http3", "patience", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Prepared:
         self.age: Callable[[], int] | None = None
         self.http1: tuple[bytes, bytes] | None = None
         self.http2: tuple[bytes, bytes] | None = None
+        self.http3: tuple[bytes, bytes] | None = None
 
 
 class HotPath(Protocol):

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
@@ -23,8 +24,9 @@ from proxy.server.http1.connection import Http1
 from proxy.server.http2.protocol import Http2
 from proxy.server.seat import Protocols
 from proxy.server.state import Limits, ServerState, Tally
+from proxy.server.tls import TLSFiles
 
-__all__ = ["Drained", "Limits", "Serving"]
+__all__ = ["Drained", "Limits", "Serving", "check_http3"]
 
 # Seconds given to what was cut, to say so to its client.
 _CUT_TIMEOUT = 2.0
@@ -38,13 +40,28 @@ class Drained:
     cut: int = 0
 
 
+class _Door(Protocol):
+    """What takes connections from a socket."""
+
+    def close(self) -> None:
+        """Takes no more."""
+
+
+def check_http3(files: TLSFiles) -> None:
+    """Raises `StartError` in one line when HTTP/3 can't be served with these files, or at all."""
+    # Imported only here and below: what it needs is optional.
+    from proxy.server.http3.opening import configure  # noqa: PLC0415
+
+    configure(files)
+
+
 class Serving:
     """An app on sockets. `open`, then `drain` once."""
 
     def __init__(self, app: ASGIApp, limits: Limits, hot: HotPath | None = None) -> None:
         self._state = ServerState(app, limits, hot)
         self._protocols = Protocols(http1=Http1, http2=Http2)
-        self._acceptors: list[Acceptor] = []
+        self._doors: list[_Door] = []
         self._hurry = asyncio.Event()
 
     @property
@@ -65,14 +82,20 @@ class Serving:
     async def open(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None) -> None:
         """Starts to accept on bound sockets, which it owns from here on."""
         for one in sockets:
-            self._acceptors.append(Acceptor(self._state, self._protocols, one, tls))
+            self._doors.append(Acceptor(self._state, self._protocols, one, tls))
+
+    def open_http3(self, sockets: Sequence[socket.socket], files: TLSFiles) -> None:
+        """Starts to take datagrams from bound UDP sockets, which it owns from here on."""
+        from proxy.server.http3.opening import open_endpoints  # noqa: PLC0415
+
+        self._doors += open_endpoints(self._state, sockets, files)
 
     async def drain(self, grace: float) -> Drained:
         """Stops accepting, lets what is in flight end for so many seconds, and cuts the rest."""
         deadline = asyncio.get_running_loop().time() + grace
         before = self.tally.finished
-        for acceptor in self._acceptors:
-            acceptor.close()
+        for door in self._doors:
+            door.close()
         self._state.draining = True
         for connection in list(self._state.connections):
             connection.begin_drain()

@@ -3,6 +3,7 @@
 Every TCP address has one socket per worker (SO_REUSEPORT), so that the kernel spreads the
 connections; a Unix socket is one, shared. A worker that dies leaves its sockets behind in the
 supervisor with all connections queued on them, and its successor gets the very same sockets.
+An address may have UDP sockets beside, for QUIC, of the same number and the same port.
 When there are fewer workers than before, the sockets of an address that stays are divided among
 them: closing one would reset what is queued on it.
 
@@ -19,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.errors import StartError
+
+_TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +54,23 @@ class Bound:
 
     Attributes:
         shown: where it can be reached, with the port that was chosen if 0 was asked for.
-        names: the socket addresses; each has as many sockets as there have been workers.
+        sockets: for each socket address as many as there have been workers.
+        kind: TCP or UDP.
     """
 
     address: Address
     shown: str
     sockets: list[list[socket.socket]] = field(default_factory=list)
     inode: tuple[int, int] | None = None
+    kind: socket.SocketKind = _TCP
 
     def grow(self, workers: int) -> None:
         """Makes sure there is a socket for each of so many workers."""
         for group in self.sockets:
             while self.inode is None and len(group) < workers:
-                group.append(_bind_tcp(group[0].family, group[0].getsockname(), self.address.text))
+                first = group[0]
+                name = first.getsockname()
+                group.append(_bind_shared(first.family, name, self.address.text, self.kind))
 
     def share(self, index: int, workers: int) -> list[socket.socket]:
         """The sockets of the worker with this index among so many."""
@@ -89,9 +96,12 @@ class Listeners:
     def __init__(self) -> None:
         self._bound: dict[str, Bound] = {}
 
-    def succeed(self, wanted: Mapping[str, str], workers: int) -> Listeners:
+    def succeed(
+        self, wanted: Mapping[str, str], workers: int, beside: Mapping[str, str] | None = None
+    ) -> Listeners:
         """The listeners of a new plan, addresses by name: what stays is kept, the rest is bound.
 
+        `beside` gives names to the UDP sockets that others have beside them, by their names.
         This one remains as it is, so that a plan that fails later can be dropped: call
         `close_except` on the one that is no longer used. Raises `StartError`, in one line,
         when an address can't be bound; nothing new is then left open.
@@ -100,6 +110,10 @@ class Listeners:
         try:
             for name, text in wanted.items():
                 bound = self._bound.get(name) or bind(parse_address(text))
+                successor._bound[name] = bound
+                bound.grow(workers)
+            for name, other in (beside or {}).items():
+                bound = self._bound.get(name) or bind_beside(successor._bound[other])
                 successor._bound[name] = bound
                 bound.grow(workers)
         except BaseException:
@@ -133,7 +147,7 @@ def bind(address: Address) -> Bound:
         for family, name in _resolve(address):
             if port:
                 _probe(family, (name[0], port), address.text)
-            groups.append([_bind_tcp(family, (name[0], port), address.text)])
+            groups.append([_bind_shared(family, (name[0], port), address.text)])
             port = port or groups[0][0].getsockname()[1]
     except BaseException:
         for (one,) in groups:
@@ -141,6 +155,22 @@ def bind(address: Address) -> Bound:
         raise
     host = f"[{address.host}]" if ":" in address.host else address.host
     return Bound(address, f"{host}:{port}", groups)
+
+
+def bind_beside(other: Bound) -> Bound:
+    """Binds UDP where another address has TCP; raises `StartError` in one line."""
+    groups: list[list[socket.socket]] = []
+    text = f"{other.shown} for HTTP/3 (UDP)"
+    try:
+        for first, *_ in other.sockets:
+            name = first.getsockname()
+            _probe(first.family, name, text, _UDP)
+            groups.append([_bind_shared(first.family, name, text, _UDP)])
+    except BaseException:
+        for (one,) in groups:
+            one.close()
+        raise
+    return Bound(other.address, other.shown, groups, kind=_UDP)
 
 
 def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
@@ -154,23 +184,26 @@ def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
     return list(dict.fromkeys((one[0].value, (str(one[4][0]), address.port)) for one in found))
 
 
-def _tcp_socket(family: int) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_STREAM)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
+def _socket(family: int, kind: socket.SocketKind) -> socket.socket:
+    one = socket.socket(family, kind)
+    if kind == _TCP:  # with UDP this would share the port
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
     if family == socket.AF_INET6:
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return one
 
 
-def _probe(family: int, name: tuple[str, int], text: str) -> None:
+def _probe(family: int, name: tuple[str, int], text: str, kind: socket.SocketKind = _TCP) -> None:
     """Binds once without SO_REUSEPORT, which would share a port with another Headgate."""
-    with _tcp_socket(family) as one:
+    with _socket(family, kind) as one:
         _bind_or_explain(one, name, text)
 
 
-def _bind_tcp(family: int, name: tuple[str, int], text: str) -> socket.socket:
-    one = _tcp_socket(family)
+def _bind_shared(
+    family: int, name: tuple[str, int], text: str, kind: socket.SocketKind = _TCP
+) -> socket.socket:
+    one = _socket(family, kind)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _bind_or_explain(one, name, text)

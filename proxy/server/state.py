@@ -24,7 +24,9 @@ class Limits:
     """What connections may take. Times in seconds, sizes in bytes.
 
     `max_connections` 0: as many as the descriptors of the process allow, which bounds any other
-    number too; `max_connections_per_address` 0: no limit.
+    number too; `max_connections_per_address` 0: no limit. `http3_max_age`: for how many
+    seconds clients over TLS are told to remember that there is HTTP/3, 0 for not told;
+    `http3_port`: at which port, 0 for the one they came to.
     """
 
     keep_alive_timeout: float = 5.0
@@ -32,6 +34,8 @@ class Limits:
     max_streams: int = 100
     max_connections: int = 0
     max_connections_per_address: int = 0
+    http3_port: int = 0
+    http3_max_age: int = 0
 
 
 @dataclass(slots=True)
@@ -81,6 +85,14 @@ class ServerState:
         self.refused: dict[str, int] = dict.fromkeys(SHED, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._less = asyncio.Event()
+
+    def also_for(self, peer: Peer) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields that every answer to this peer has beside its own (RFC 7838 §3)."""
+        limits = self.limits
+        port = limits.http3_port or (peer.server[1] if peer.server is not None else None)
+        if not (limits.http3_max_age and peer.tls and port):
+            return ()
+        return ((b"alt-svc", b'h3=":%d"; ma=%d' % (port, limits.http3_max_age)),)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts a task that a drain waits for, and cancels in the end."""

@@ -26,7 +26,7 @@ from proxy.observability.meters import Meters
 from proxy.server.crew import Crew, ServingPlan, name_of
 from proxy.server.fleet import WorkerFleet
 from proxy.server.processes import WorkerProcess, reap_orphans
-from proxy.server.serving import Drained, Limits, Serving
+from proxy.server.serving import Drained, Limits, Serving, check_http3
 from proxy.server.sockets import Listeners
 from proxy.server.tls import make_context
 
@@ -196,7 +196,9 @@ class Supervisor:
         """Starts a crew for the plan, and retires the one there was. On an error all stays."""
         if plan.tls is not None:
             make_context(plan.tls)
-        listeners = self._listeners.succeed(plan.addresses, plan.workers)
+            if plan.http3:
+                check_http3(plan.tls)
+        listeners = self._listeners.succeed(plan.addresses, plan.workers, plan.beside)
         crew = Crew(plan, listeners, self._command, self._fleet.orders)
         self._coming.add(crew)
         try:

@@ -141,9 +141,12 @@ class _Worker:
         made.watch(serving.crowd)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
+        quic = [socket.socket(fileno=one) for one in plan["quic"]]
         if secure:
             files = TLSFiles((), plan["certificate"], plan["key"])
             await serving.open(secure, make_context(files))
+            if quic:
+                serving.open_http3(quic, files)
         await serving.open(clear, None)
         return serving
 

@@ -163,6 +163,19 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     ]
 
 
+def test_http3_needs_what_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = certificates(tmp_path, "one")
+    tls = f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\nhttp3 = true\n'
+    loaded = load_text(tmp_path, tls + ORIGIN).settings.server.tls
+    assert loaded is not None
+    assert (loaded.http3, loaded.http3_port, loaded.http3_max_age) == (True, 0, 86400)
+    monkeypatch.setattr("proxy.config.files.find_spec", lambda name: None)
+    (fault,) = faults(tmp_path, tls + ORIGIN)
+    assert "h.toml:4: server.tls.http3 = true" in fault
+    assert "needs packages that are not installed: install them with `just extras`" in fault
+    assert load_text(tmp_path, tls.replace("true", "false") + ORIGIN).warnings == ()
+
+
 def test_authorities(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     (tmp_path / "no.pem").write_text("none")

@@ -15,7 +15,6 @@ FLAGS = (
     "--no-sandbox",  # the tests may run as root, in a container
     "--disable-gpu",
     "--disable-dev-shm-usage",  # /dev/shm is small in containers
-    "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -94,9 +93,13 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def browser(directory: Path, **options: object) -> AsyncIterator[BrowserContext]:
+async def browser(
+    directory: Path, quic: tuple[str, str] | None = None, **options: object
+) -> AsyncIterator[BrowserContext]:
     """A headless Chromium with a fresh profile in `directory`, certificates unchecked.
 
+    `quic` is an address it has to speak HTTP/3 with, and the hash of the key there; it speaks it
+    with no other.
     `options` go to Playwright's `launch_persistent_context`, as `viewport` or `color_scheme`.
     """
     async with async_playwright() as playwright:
@@ -104,7 +107,7 @@ async def browser(directory: Path, **options: object) -> AsyncIterator[BrowserCo
             directory,
             executable_path=chromium(),
             headless=True,
-            args=list(FLAGS),
+            args=[*FLAGS, *_quic_flags(quic)],
             ignore_https_errors=True,
             **options,  # type: ignore[arg-type]  # its thirty options, passed on as they are
         )
@@ -113,6 +116,17 @@ async def browser(directory: Path, **options: object) -> AsyncIterator[BrowserCo
             yield context
         finally:
             await context.close()
+
+
+def _quic_flags(quic: tuple[str, str] | None) -> tuple[str, ...]:
+    if quic is None:
+        return ("--disable-quic",)
+    address, key = quic
+    return (
+        "--enable-quic",
+        f"--origin-to-force-quic-on={address}",
+        f"--ignore-certificate-errors-spki-list={key}",
+    )
 
 
 async def logged_page(context: BrowserContext, *, cache: bool = True) -> tuple[Page, Log]:

@@ -3,6 +3,8 @@ ones, since the picture at each time shows that time."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import os
 import re
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from playwright.async_api import BrowserContext, Locator, expect
 
 from proxy.samples import make
@@ -44,6 +48,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headgate]:
         bind = ["127.0.0.1:0"]
         certificate = "{certificate}"
         key = "{key}"
+        http3 = true
         [admin]
         bind = ""
         [origins.sample]
@@ -78,6 +83,21 @@ async def test_the_clip_plays_and_seeks_by_ranges(
     _check_ranges(log.of("clip.mp4"), (await context.request.head(f"{base}/clip.mp4")).headers)
 
 
+async def test_the_clip_plays_and_seeks_over_http3(program: Headgate, tmp_path: Path) -> None:
+    address = program.tls_url.removeprefix("https://")
+    pin = _key_hash(Path(program.settings["server"]["tls"]["certificate"]))
+    async with browser(tmp_path / "profile", quic=(address, pin)) as context:
+        page, log = await logged_page(context, cache=False)
+        await page.goto(f"{program.tls_url}/player.html")
+        await _play_and_seek(page.locator("video"))
+        await expect(page.locator("img")).to_have_js_property("naturalWidth", 1200)
+        assert log.complaints == []
+        for name in ("player.html", "picture.png", "clip.mp4"):
+            assert log.protocols_of(name) == {"h3"}
+        described = (await context.request.head(f"{program.url}/clip.mp4")).headers
+        _check_ranges(log.of("clip.mp4"), described)
+
+
 async def test_ranges_kept_by_the_browser_fit_together(
     program: Headgate, context: BrowserContext
 ) -> None:
@@ -109,6 +129,13 @@ def test_a_missing_browser_is_a_clear_failure(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="install Debian's `chromium`"):
         chromium()
+
+
+def _key_hash(certificate: Path) -> str:
+    """As Chromium takes it for a certificate that it shall trust."""
+    key = load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 
 async def _play_and_seek(video: Locator) -> None:

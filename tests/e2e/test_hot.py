@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,9 @@ import pytest
 
 from tests.e2e.program import Headgate
 from tests.server import talk
+from tests.server.http3 import conftest
+from tests.server.http3.client import Client as Http3
+from tests.server.http3.client import talking
 
 pytestmark = pytest.mark.servers
 
@@ -84,11 +88,14 @@ ONLY_HTTP1 = [
 ]
 
 
-def configuration(root: Path, *, prepared: str = "16MiB", recheck: str = "1s") -> str:
+def configuration(
+    root: Path, *, prepared: str = "16MiB", recheck: str = "1s", more: str = ""
+) -> str:
     return f"""
 [server]
 bind = ["127.0.0.1:0"]
 workers = 1
+{more}
 [admin]
 bind = "127.0.0.1:0"
 [log]
@@ -142,11 +149,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def programs(root: Path) -> Iterator[tuple[Headgate, Headgate]]:
+def programs(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Headgate, Headgate]]:
     """One that answers from memory, and one that never does."""
+    certificate, key = conftest.certificate(tmp_path_factory.mktemp("tls"))
+    tls = f"""
+[server.tls]
+bind = ["127.0.0.1:0"]
+certificate = "{certificate}"
+key = "{key}"
+http3 = true
+http3_max_age = "0s"
+"""
     with (
-        Headgate(configuration(root)) as hot,
-        Headgate(configuration(root, prepared="0B")) as full,
+        Headgate(configuration(root, more=tls)) as hot,
+        Headgate(configuration(root, prepared="0B", more=tls)) as full,
     ):
         yield hot, full
 
@@ -262,15 +280,25 @@ async def test_http1_answers_are_the_same(programs: tuple[Headgate, Headgate]) -
     assert hot_answers(programs[1]) == 0
 
 
-# --- HTTP/2 -----------------------------------------------------------------------------------
+# --- HTTP/2 and HTTP/3 ------------------------------------------------------------------------
 
 
-async def ask_http2(
-    program: Headgate, requests: list[Request]
+def talking_http2(program: Headgate) -> AbstractAsyncContextManager[talk.H2 | Http3]:
+    return talk.http2(port_of(program))
+
+
+def talking_http3(program: Headgate) -> AbstractAsyncContextManager[talk.H2 | Http3]:
+    return talking(int(program.tls_url.rpartition(":")[2]))
+
+
+async def ask_multiplexed(
+    program: Headgate,
+    talking_to: Callable[[Headgate], AbstractAsyncContextManager[talk.H2 | Http3]],
+    requests: list[Request],
 ) -> list[tuple[list[tuple[bytes, bytes]], bytes, int | None]]:
     answers = []
     for start in range(0, len(requests), 600):
-        async with talk.http2(port_of(program)) as client:
+        async with talking_to(program) as client:
             for at in range(start, min(start + 600, len(requests)), AT_ONCE):
                 streams = []
                 for method, target, fields in requests[at : at + AT_ONCE]:
@@ -287,6 +315,12 @@ async def ask_http2(
     return answers
 
 
+async def ask_http2(
+    program: Headgate, requests: list[Request]
+) -> list[tuple[list[tuple[bytes, bytes]], bytes, int | None]]:
+    return await ask_multiplexed(program, talking_http2, requests)
+
+
 def without_what_differs_2(answer: tuple[list[tuple[bytes, bytes]], bytes, int | None]) -> object:
     headers, body, reset = answer
     own = dict(headers).get(b"x-request-id", b"(none)")
@@ -298,16 +332,21 @@ def without_what_differs_2(answer: tuple[list[tuple[bytes, bytes]], bytes, int |
     return shown, body.replace(own, b"(id)"), reset
 
 
-async def test_http2_answers_are_the_same(programs: tuple[Headgate, Headgate]) -> None:
+@pytest.mark.parametrize(("talking_to", "count"), [(talking_http2, REQUESTS), (talking_http3, 600)])
+async def test_multiplexed_answers_are_the_same(
+    programs: tuple[Headgate, Headgate],
+    talking_to: Callable[[Headgate], AbstractAsyncContextManager[talk.H2 | Http3]],
+    count: int,
+) -> None:
     etag, same = map(etag_of_plain, programs)
     assert etag == same
     before = hot_answers(programs[0])
-    requests = some_requests(etag, REQUESTS, http1=False, seed=3)
-    hot, full = [await ask_http2(one, requests) for one in programs]
-    assert len(hot) == len(full) == REQUESTS
+    requests = some_requests(etag, count, http1=False, seed=3)
+    hot, full = [await ask_multiplexed(one, talking_to, requests) for one in programs]
+    assert len(hot) == len(full) == count
     for number, (ours, theirs) in enumerate(zip(hot, full, strict=True)):
         assert without_what_differs_2(ours) == without_what_differs_2(theirs), requests[number]
-    assert hot_answers(programs[0]) - before > REQUESTS / 5
+    assert hot_answers(programs[0]) - before > count / 5
 
 
 # --- what is said of it -----------------------------------------------------------------------

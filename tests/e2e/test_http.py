@@ -1,4 +1,4 @@
-"""The whole program over real sockets: HTTP/1.1, h2c and HTTP/2 over TLS; directory and stores."""
+"""The whole program over real sockets: HTTP/1.1, h2c, HTTP/2 and HTTP/3; directory and stores."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import httpx
 import pytest
 import trustme
 
+from tests.e2e.http3 import Http3Transport
 from tests.e2e.program import Headgate
 from tests.servers.s3 import RcloneS3, S3Server, SeaweedFS
 
@@ -29,8 +30,9 @@ class Door:
     """One way in: the address, and the versions a client may speak there."""
 
     url: str
-    http1: bool
-    http2: bool
+    http1: bool = False
+    http2: bool = False
+    http3: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         with Headgate(_configuration(root, certificate, key, stores)) as program:
             clear, tls = program.url, program.tls_url
             doors = {
-                "HTTP/1.1": Door(clear, http1=True, http2=False),
-                "h2c": Door(clear, http1=False, http2=True),
+                "HTTP/1.1": Door(clear, http1=True),
+                "h2c": Door(clear, http2=True),
                 "HTTP/2": Door(tls, http1=True, http2=True),
-                "HTTP/1.1 over TLS": Door(tls, http1=True, http2=False),
+                "HTTP/1.1 over TLS": Door(tls, http1=True),
+                "HTTP/3": Door(tls, http3=True),
             }
             yield World(program, doors, stores)
 
@@ -95,6 +98,7 @@ def _configuration(root: Path, certificate: Path, key: Path, stores: dict[str, S
         bind = ["127.0.0.1:0"]
         certificate = "{certificate}"
         key = "{key}"
+        http3 = true
         [admin]
         bind = ""
         [origins.files]
@@ -134,15 +138,21 @@ def _configuration(root: Path, certificate: Path, key: Path, stores: dict[str, S
     return text
 
 
-@pytest.fixture(params=["HTTP/1.1", "h2c", "HTTP/2", "HTTP/1.1 over TLS"])
+@pytest.fixture(params=["HTTP/1.1", "h2c", "HTTP/2", "HTTP/1.1 over TLS", "HTTP/3"])
 async def client(world: World, request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     door = world.doors[request.param]
+    transport = Http3Transport(int(door.url.rpartition(":")[2])) if door.http3 else None
     async with httpx.AsyncClient(
-        base_url=door.url, http1=door.http1, http2=door.http2, verify=False, trust_env=False
+        base_url=door.url,
+        http1=door.http1,
+        http2=door.http2,
+        verify=False,
+        trust_env=False,
+        transport=transport,
     ) as opened:
         yield opened
         answer = await opened.get("/files/empty.txt")
-        wanted = "HTTP/1.1" if "1.1" in request.param else "HTTP/2"
+        wanted = "HTTP/2" if request.param == "h2c" else request.param.removesuffix(" over TLS")
         assert answer.http_version == wanted, "the connection must have lasted, in its version"
 
 

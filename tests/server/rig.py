@@ -100,6 +100,13 @@ async def running(directory: Path, **plan: object) -> AsyncGenerator[Toy, None]:
 @contextlib.contextmanager
 def served(directory: Path, **plan: object) -> Iterator[int]:
     """The port of a toy server that many tests share."""
+    with served_all(directory, **plan) as said:
+        yield int(said["clear"][0].rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def served_all(directory: Path, **plan: object) -> Iterator[dict[str, Any]]:
+    """The same, and all that it says of its addresses."""
     config = directory / "toy.json"
     config.write_text(json.dumps(plan))
     with subprocess.Popen(
@@ -108,7 +115,7 @@ def served(directory: Path, **plan: object) -> Iterator[int]:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         try:
-            yield int(said["clear"][0].rpartition(":")[2])
+            yield said
         finally:
             process.terminate()
             process.send_signal(signal.SIGINT)

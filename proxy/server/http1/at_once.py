@@ -21,10 +21,12 @@ Given = tuple[Prepared, bytes, float]
 class AtOnce:
     """What one connection answers without a task."""
 
-    __slots__ = ("_client", "_state", "_waiting")
+    __slots__ = ("_also", "_client", "_state", "_waiting")
 
-    def __init__(self, state: ServerState, peer: Peer) -> None:
+    def __init__(self, state: ServerState, peer: Peer, also: bytes) -> None:
+        """`also`: lines that every answer of the connection has."""
         self._state = state
+        self._also = b"\r\n" + also.removesuffix(b"\r\n") if also else b""
         self._client = client_of(peer.client)
         self._waiting: Given | None = None
 
@@ -39,7 +41,7 @@ class AtOnce:
         if prepared is None:
             return None
         request_id = new_request_id()
-        pieces = write_prepared(prepared, request_id)
+        pieces = write_prepared(prepared, request_id + self._also)
         if pieces[1]:
             transport.writelines(pieces)
         else:

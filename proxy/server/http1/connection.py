@@ -15,7 +15,7 @@ import struct
 from proxy.server.http1.at_once import AtOnce
 from proxy.server.http1.deadline import Deadline
 from proxy.server.http1.exchange import Exchange
-from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer
+from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer, write_fields
 from proxy.server.http1.parser import RequestHead, RequestParser
 from proxy.server.requests import Refused
 from proxy.server.state import ClientProtocol, Peer, ServerState
@@ -56,7 +56,8 @@ class Http1(ClientProtocol):
         self._parser = RequestParser(state.limits.max_header_size)
         self._exchange: Exchange | None = None
         self._closes = self._discards = self._lost = self._holds_on = False
-        self._at_once = AtOnce(state, peer)
+        self.also = write_fields(state.also_for(peer)).lines
+        self._at_once = AtOnce(state, peer, self.also)
         self._reading = True
         self._writable: asyncio.Event | None = None
         self._paused = False

@@ -273,4 +273,5 @@ class Exchange:
         elif self._head.version == "1.0":
             framing += b"connection: keep-alive\r\n"
         date = b"" if fields.dated else date_line()
-        return b"".join((status_line(self._status), fields.lines, date, framing, b"\r\n"))
+        lines = (fields.lines, connection.also, date, framing)
+        return b"".join((status_line(self._status), *lines, b"\r\n"))

@@ -13,7 +13,13 @@ _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError on
 
 
 class Line(Outlet, Protocol):
-    """What an exchange asks of its connection."""
+    """What an exchange asks of its connection.
+
+    Attributes:
+        also: lines that every answer of it has.
+    """
+
+    also: bytes
 
     @property
     def state(self) -> ServerState:

@@ -1,4 +1,4 @@
-"""One request and its response over HTTP/2, as ASGI speaks of them.
+"""One request and its response over HTTP/2 or HTTP/3, as ASGI speaks of them.
 
 The head waits for the first piece of the body (ASGI says it must), so that a small answer leaves
 as one piece. `send` returns when little is left that waits for the client: the app's buffer is
@@ -15,11 +15,10 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import HeadgateError
+from proxy.server.field_blocks import BlockWriter
 from proxy.server.files import FileToSend
-from proxy.server.http2.connection import Connection
 from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
-from proxy.server.http2.heads import CONTINUE, bare_head, write_head, write_trailers
 from proxy.server.http2.streams import Stream
 from proxy.server.state import Peer, ServerState
 from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE
@@ -37,20 +36,64 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.trailers": {}, **OFFER_
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
 
+Buffer = bytes | memoryview
+
+
+class Sending(Protocol):
+    """The sending side of a connection."""
+
+    def head(self, stream: Stream, block: bytes, *, end: bool = False) -> None:
+        """Sends a head; an informational one too."""
+
+    def whole(self, stream: Stream, block: bytes, body: Buffer, largest: int = 0) -> bool:
+        """Sends a whole response at once, if there is room for it."""
+
+    def body(self, stream: Stream, data: Buffer, *, end: bool, trailers: bytes = b"") -> None:
+        """Sends more of a body as there is room; `end` after its last piece."""
+
+
+class Carrier(Protocol):
+    """What an exchange asks of its connection's state."""
+
+    @property
+    def sender(self) -> Sending:
+        """The sending side."""
+
+    def credit(self, stream: Stream, size: int) -> None:
+        """So many bytes of a request's body were read."""
+
+    def reset(self, stream: Stream, code: ErrorCode) -> None:
+        """Breaks a stream off, on both sides."""
+
+
 class Owner(Protocol):
-    """The connection an exchange is on."""
+    """The connection an exchange is on.
+
+    Attributes:
+        version: of HTTP, as in an ASGI scope.
+        blocks: writes heads and trailers.
+        also: fields that every answer of this connection has, as `blocks` writes them.
+        paused: whether nothing can be written at the moment.
+        waiting: exchanges that have more to send when there is room.
+    """
 
     state: ServerState
     peer: Peer
-    connection: Connection
+    version: str
+    blocks: BlockWriter
+    also: bytes
     paused: bool
     waiting: set[Exchange]
+
+    @property
+    def connection(self) -> Carrier:
+        """Its state."""
 
     def flush_soon(self) -> None:
         """Writes what is ready, once all who have something to say have said it."""
 
-    def has_room(self) -> bool:
-        """Whether the kernel has room for more; if not, `paused` until it has."""
+    def room_for(self, stream: Stream) -> int:
+        """How many bytes of the stream could be written at once, beyond those that wait."""
 
 
 class _Phase(Enum):
@@ -139,7 +182,7 @@ class Exchange:
             return
         connection = self._owner.connection
         if self._phase is _Phase.START:
-            connection.sender.head(self._stream, bare_head(status), end=True)
+            connection.sender.head(self._stream, self._owner.blocks.bare(status), end=True)
         else:
             connection.reset(self._stream, ErrorCode.INTERNAL_ERROR)
         self._owner.flush_soon()
@@ -150,7 +193,7 @@ class Exchange:
         path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
         return {
             "type": "http",
-            "http_version": "2",
+            "http_version": self._owner.version,
             "asgi": _ASGI,
             "method": head.method.decode("ascii"),
             "scheme": peer.scheme,
@@ -186,7 +229,7 @@ class Exchange:
         """RFC 9110 §10.1.1: the client waits until somebody wants its body."""
         self._head = self._head._replace(expects_continue=False)
         if not self._body and not self.over:
-            self._owner.connection.sender.head(self._stream, CONTINUE)
+            self._owner.connection.sender.head(self._stream, self._owner.blocks.interim)
             self._owner.flush_soon()
 
     async def send(self, message: Message) -> None:
@@ -204,7 +247,7 @@ class Exchange:
         elif kind == LENT and phase is _Phase.BODY:
             await self._send_file(message)
         elif kind == "http.response.trailers" and phase is _Phase.TRAILERS:
-            await self._send_trailers(write_trailers(message.get("headers", ())))
+            await self._send_trailers(self._owner.blocks.trailers(message.get("headers", ())))
         else:
             raise RuntimeError(f"{kind} can't be sent now: the stream {phase.value}")
 
@@ -214,11 +257,11 @@ class Exchange:
 
     def _take_head(self, message: Message) -> None:
         status = int(message["status"])
-        written = write_head(status, message.get("headers", ()))
+        written = self._owner.blocks.head(status, message.get("headers", ()))
         self._bodyless = self._head.method == b"HEAD" or status in (204, 304)
         self._to_come = None if self._bodyless else written.length
         self._trailers_follow = bool(message.get("trailers", False))
-        self._block = written.block
+        self._block = written.block + self._owner.also
         self._phase = _Phase.BODY
 
     async def _send_body(self, data: bytes, *, more: bool) -> None:
@@ -261,11 +304,7 @@ class Exchange:
 
     def _room(self) -> int:
         """How many bytes could be written at once, beyond those that wait already."""
-        window = min(self._stream.outflow.size, self._owner.connection.sender.outflow.size)
-        window -= self._stream.unsent
-        if window <= 0 or self._owner.paused or not self._owner.has_room():
-            return 0
-        return min(window, _COPIED)
+        return min(self._owner.room_for(self._stream), _COPIED)
 
     async def _wait_for_room(self, file: FileToSend) -> int:
         """Waits for windows and transport; raises `ConnectionResetError` if the client leaves."""

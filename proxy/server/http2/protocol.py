@@ -14,7 +14,7 @@ from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
-from proxy.server.http2.heads import write_prepared
+from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.streams import Stream
 from proxy.server.room import ENOUGH, Room
 from proxy.server.state import ClientProtocol, Peer, ServerState
@@ -52,12 +52,16 @@ class Http2(ClientProtocol):
 
     Attributes:
         connection: its state.
+        also: fields that every answer has, as `blocks` writes them.
         paused: whether the transport holds as much as it should.
         waiting: exchanges that have more to send when there is room.
     """
 
+    version, blocks = "2", BLOCKS
+
     def __init__(self, state: ServerState, peer: Peer) -> None:
         super().__init__(state, peer)
+        self.also = BLOCKS.fields(state.also_for(peer))
         self._loop = asyncio.get_running_loop()
         limits = state.limits
         self.connection = Connection(
@@ -168,7 +172,7 @@ class Http2(ClientProtocol):
         if prepared is None:
             return False
         request_id = new_request_id()
-        block = write_prepared(prepared, request_id)
+        block = BLOCKS.prepared(prepared, request_id) + self.also
         if prepared.bodyless or not prepared.body:
             sender.head(stream, block, end=True)
         elif not sender.whole(stream, block, prepared.body, _WRITE):
@@ -254,6 +258,14 @@ class Http2(ClientProtocol):
         self._credit -= len(data)
         self.connection.budget.earn(len(data))
         return len(data)
+
+    def room_for(self, stream: Stream) -> int:
+        """How many bytes of the stream could be written at once, beyond those that wait already.
+
+        Without these a window's last byte would be read again and again, one by one.
+        """
+        window = min(stream.outflow.size, self.connection.sender.outflow.size) - stream.unsent
+        return 0 if window <= 0 or self.paused or not self.has_room() else window
 
     def has_room(self) -> bool:
         """Whether the kernel has room, as far as is known; if not, we are paused until it has."""

@@ -1,0 +1,1 @@
+"""HTTP/3 (RFC 9114) over aioquic's QUIC. Imported only where it is switched on."""
