@@ -14,6 +14,16 @@ from tests.load.charts import bars, colour
 KIB, MIB = 1024, 1024 * 1024
 _UNITS = {row.title: row.unit for row in ROWS}
 BEGIN, END = "<!-- begin: just bench --write -->", "<!-- end: just bench --write -->"
+_OTHERS = (
+    ": other programs had much of it, so that processor time and ratios say more than rates, and"
+    " the spread how far to trust them"
+)
+_ROWS = (
+    "Rows: the median of the rounds, and the least and the most; beside nginx, which serves the"
+    " same files (in rows of S3: which passes the store's answers on); processor time of the"
+    ' server. "Passing on" and "nothing prepared" are servers of the list with their cache, or'
+    " their answers in memory, turned off."
+)
 # Who the others are measured by: the one that answers the same question in the same way.
 _MEASURE = {"S3": "nginx, passing on"}
 
@@ -31,11 +41,12 @@ def _made_on(result: dict[str, Any]) -> str:
     facts, arguments = result["machine"], result["arguments"]
     versions = ", ".join(f"{name} {one}" for name, one in result["versions"].items())
     before, after = facts["load_average"][0], result["load_average_after"][0]
+    busy = max(before, after) > facts["cores"] + 1
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Linux"
         f" {facts['kernel']}, Python {facts['python']}; {versions}; Headgate at {facts['commit']}."
         f" {arguments['rounds']} rounds of {arguments['seconds']} s. Load average of the machine"
-        f" when it began {before:.1f}, when it ended {after:.1f}."
+        f" when it began {before:.1f}, when it ended {after:.1f}{_OTHERS if busy else ''}."
     )
 
 
@@ -54,7 +65,7 @@ def ratios(cells: dict[str, Any], title: str) -> dict[str, float]:
 
 
 def _table(rows: dict[str, Any]) -> str:
-    lines = ["| what | server | median | spread | of nginx | processor time |", "|" + " --- |" * 6]
+    lines = _head(_ROWS, "what | server | median | spread | of nginx | processor time")
     for title, cells in rows.items():
         unit = _UNITS[title]
         beside = ratios(cells, title)

@@ -79,6 +79,11 @@ def test_what_was_asked_of_a_slow_and_counted_store_says_its_conditions() -> Non
     assert f"| Headgate | {ours}" in text
 
 
+def test_a_busy_machine_is_told() -> None:
+    assert "other programs" not in tables.document(RESULT)
+    assert "other programs" in tables.document({**RESULT, "load_average_after": [9, 1, 1]})
+
+
 def test_a_part_of_the_questions_makes_a_document_too() -> None:
     some = {**RESULT, "rows": {}}
     del some["cold"], some["slow"]
