@@ -10,18 +10,11 @@ its log but the toy app's own.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
 import random
-import re
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-from tests.benchmarks.processes import descendants
-from tests.server import rig, talk
+from tests.server.fuzzing import main
 
 SEEDS = (
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -64,70 +57,10 @@ def mutated(choose: random.Random) -> bytes:
     return bytes(data)
 
 
-async def one(port: int, choose: random.Random) -> int:
-    """One connection; returns how many responses it saw."""
-    data = mutated(choose)
-    try:
-        async with talk.connected(port) as (reader, writer):
-            pieces = choose.choice((1, 1, 2, 5))
-            for number in range(pieces):
-                writer.write(
-                    data[number * len(data) // pieces : (number + 1) * len(data) // pieces]
-                )
-                await asyncio.sleep(0.001 if pieces > 1 else 0)
-            if choose.random() < 0.3:
-                writer.transport.abort()
-                return 0
-            async with asyncio.timeout(choose.choice((0.02, 0.2))):
-                return (await reader.read(200_000)).count(b"HTTP/1.1 ")
-    except (OSError, TimeoutError):
-        return 0
-
-
-def descriptors(pid: int) -> int:
-    """How many the worker has open."""
-    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in descendants(pid)[1:])
-
-
-# What mutated paths make the toy app raise by itself, or our `send` raise at it.
-TOYS = ("ValueError", "RuntimeError: the body", "KeyError: 'body'")
-
-
-def ours(log: str) -> list[str]:
-    """The tracebacks in a log that are not the toy app's own."""
-    entries = re.split(r"^(?=[A-Z]+ )", log, flags=re.MULTILINE)
-    traces = [entry for entry in entries if "Traceback" in entry]
-    return [one for one in traces if not ("toy.py" in one and _last(one).startswith(TOYS))]
-
-
-def _last(entry: str) -> str:
-    return entry.rstrip().rpartition("\n")[2]
-
-
-async def main(seconds: float, seed: int) -> None:
-    """Runs, and raises if anything is left or broken."""
-    choose = random.Random(seed)
-    with tempfile.TemporaryDirectory() as directory:
-        async with rig.running(Path(directory)) as toy:
-            await talk.get(toy.port, "/x")
-            before, connections, answers = descriptors(toy.process.pid), 0, 0
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                answers += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
-                connections += 16
-            await asyncio.sleep(35)  # the longest deadline of a connection that lingers
-            seen = json.loads(await talk.get(toy.port, "/seen"))
-            after = descriptors(toy.process.pid)
-            print(f"seed {seed}: {connections} connections, {answers} answers, {seen['running']}"
-                  f" handlers, descriptors {before} before and {after} after")  # fmt: skip
-            assert seen["running"] == 1, "a handler is left"
-            assert after <= before + 2, "descriptors are left"
-            assert not ours(toy.log), ours(toy.log)[:3]
+async def answers(reader: asyncio.StreamReader) -> AsyncIterator[int]:
+    """How many came at first, interim ones too."""
+    yield (await reader.read(200_000)).count(b"HTTP/1.1 ")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.seconds, arguments.seed))
+    main(__doc__, mutated, answers, counted="answers", linger=35)

@@ -10,18 +10,12 @@ the toy app's own.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 from proxy.server.http2 import frames
-from tests.server import rig, talk
-from tests.server.fuzz_http1 import descriptors, ours
+from tests.server.fuzzing import main
 from tests.server.http2.driving import (
     GET,
     POST,
@@ -89,51 +83,11 @@ def mutated(choose: random.Random) -> bytes:
     return bytes(sent)
 
 
-async def one(port: int, choose: random.Random) -> int:
-    """One connection; returns how many bytes it got."""
-    sent, got = mutated(choose), 0
-    try:
-        async with talk.connected(port) as (reader, writer):
-            pieces = choose.choice((1, 1, 2, 5))
-            for number in range(pieces):
-                start, end = (one * len(sent) // pieces for one in (number, number + 1))
-                writer.write(sent[start:end])
-                await asyncio.sleep(0.001 if pieces > 1 else 0)
-            if choose.random() < 0.3:
-                writer.transport.abort()
-                return 0
-            async with asyncio.timeout(choose.choice((0.02, 0.2))):
-                while came := await reader.read(200_000):
-                    got += len(came)
-    except (OSError, TimeoutError):
-        pass
-    return got
-
-
-async def main(seconds: float, seed: int) -> None:
-    """Runs, and raises if anything is left or broken."""
-    choose = random.Random(seed)
-    with tempfile.TemporaryDirectory() as directory:
-        async with rig.running(Path(directory)) as toy:
-            await talk.get(toy.port, "/x")
-            before, connections, got = descriptors(toy.process.pid), 0, 0
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                got += sum(await asyncio.gather(*(one(toy.port, choose) for _ in range(16))))
-                connections += 16
-            await asyncio.sleep(15)  # the longest deadline of a connection that lingers
-            seen = json.loads(await talk.get(toy.port, "/seen"))
-            after = descriptors(toy.process.pid)
-            print(f"seed {seed}: {connections} connections, {got} bytes, {seen['running']}"
-                  f" handlers, descriptors {before} before and {after} after")  # fmt: skip
-            assert seen["running"] == 1, "a handler is left"
-            assert after <= before + 2, "descriptors are left"
-            assert not ours(toy.log), ours(toy.log)[:3]
+async def received(reader: asyncio.StreamReader) -> AsyncIterator[int]:
+    """How many bytes come, until the server closes."""
+    while came := await reader.read(200_000):
+        yield len(came)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.seconds, arguments.seed))
+    main(__doc__, mutated, received, counted="bytes", linger=15)
