@@ -260,8 +260,12 @@ class Exchange:
             file.close()
 
     def _room(self) -> int:
-        """How many bytes could be written at once."""
+        """How many bytes could be written at once, behind those that wait for their turn.
+
+        Without these a window's last byte would be read again and again, one by one.
+        """
         window = min(self._stream.outflow.size, self._owner.connection.sender.outflow.size)
+        window -= self._stream.unsent
         if window <= 0 or self._owner.paused or not self._owner.has_room():
             return 0
         return min(window, _COPIED)
