@@ -75,13 +75,30 @@ export function leave(object, milliseconds, how = {}) {
 
 // Any other address: its status, and that there was an answer at all. Gives the response.
 export function plain(url, expected, how = {}) {
-  const response = http.request(how.method || 'GET', url, null, {
+  return asExpected(request(url, expected, { timeout: '30s', ...how }), url, expected);
+}
+
+// The same, for an answer that may take longer than we wait: then we leave, and that is right too.
+export function left(url, milliseconds, expected, how = {}) {
+  const response = request(url, expected, { ...how, timeout: milliseconds });
+  if (response.error_code === TIMED_OUT) {
+    aborted.add(1);
+    return response;
+  }
+  return asExpected(response, url, expected);
+}
+
+function request(url, expected, how) {
+  return http.request(how.method || 'GET', url, how.body || null, {
     headers: how.headers || {},
     responseType: 'text',
     tags: { name: how.name || 'plain' },
-    timeout: how.timeout || '30s',
+    timeout: how.timeout,
     responseCallback: http.expectedStatuses(...[expected].flat()),
   });
+}
+
+function asExpected(response, url, expected) {
   const right = check(response, {
     'status is as expected': (r) => [expected].flat().includes(r.status),
   });

@@ -5,6 +5,7 @@
 //   TLS_URL     the same over TLS (HTTP/2 by ALPN); left out: nothing is asked over HTTP/2
 //   OTHER_URL   the same objects from another origin; smoke asks both
 //   ADMIN_URL   the operator's door; left out: it is not asked
+//   SERVER_PID  the server's process, where it was started for this run; it then lacks nothing
 //   MANIFEST    path of the manifest that tests/load/data.py writes
 //   OUT         directory for summary.json and junit.xml; left out: they are not written
 //   SHORT       1 for a run of seconds instead of minutes, for continuous integration
@@ -14,6 +15,7 @@ export const short = __ENV.SHORT === '1';
 export const baseUrl = (__ENV.BASE_URL || '').replace(/\/*$/, '/');
 export const tlsUrl = __ENV.TLS_URL ? __ENV.TLS_URL.replace(/\/*$/, '/') : null;
 export const otherUrl = __ENV.OTHER_URL ? __ENV.OTHER_URL.replace(/\/*$/, '/') : null;
+export const own = Boolean(__ENV.SERVER_PID);
 export const adminUrl = __ENV.ADMIN_URL ? __ENV.ADMIN_URL.replace(/\/*$/, '') : null;
 
 if (!__ENV.BASE_URL || !__ENV.MANIFEST) {

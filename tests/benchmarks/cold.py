@@ -34,44 +34,66 @@ from tests.load.target import make_certificate
 STORE, NGINX = "the store itself, one stream", "nginx, slice and cache"
 
 
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """What is asked: sizes as the configuration has them but that of the objects, in bytes; the
+    store's `delay` in seconds, its `rate` in bytes per second."""
+
+    size: int = 256 * MIB
+    rounds: int = 3
+    slice: str = "8MiB"
+    memory: str = "256MiB"
+    delay: float = 0.03
+    rate: float = 40e6
+    no_cache: bool = False
+    no_varnish: bool = False
+
+
 def main() -> int:
     """Reads the arguments, measures, and prints two tables."""
-    given = _read()
-    share = machine.share()
-    with ExitStack() as stack:
-        faults = stack.enter_context(counted_store(share))
-        names = [f"cold/{number}" for number in range(given.rounds)]
-        for name in names:
-            put(faults.store, name, given.size)
-        faults.pace(delay=given.delay, rate=given.rate)
-        ways = dict(_ways(stack, faults, share, given))
-        print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
-        cold = _rows(ways)
-        for number, name in enumerate(names):
-            _ask(ways, cold if number % 2 else cold[::-1], name, given.size)
-            print(f"cold round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
-        warm = _rows({one: way for one, way in ways.items() if way.keeps})
-        for number in range(given.rounds + 1):
-            _ask(ways, warm if number % 2 else warm[::-1], names[-1], given.size)
-            if number == 0:
-                _forget(warm)
-        print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
-        print(table("cold", cold, STORE))
-        print(table("warm", warm, NGINX))
+    plan, share = _read(), machine.share()
+    with counted_store(share) as faults:
+        cold, warm = measure(faults, share, plan)
+    print(table("cold", cold, STORE))
+    print(table("warm", warm, NGINX))
     return 0
 
 
-def _read() -> argparse.Namespace:
+def measure(faults: Faults, share: machine.Share, plan: Cold) -> tuple[list[Row], list[Row]]:
+    """All ways, cold and then warm; the store is slow as long as it lasts."""
+    names = [f"cold/{number}" for number in range(plan.rounds)]
+    for name in names:
+        put(faults.store, name, plan.size)
+    faults.pace(delay=plan.delay, rate=plan.rate)
+    with ExitStack() as stack:
+        stack.callback(faults.pace)
+        ways = dict(_ways(stack, faults, share, plan))
+        print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
+        cold = _rows(ways)
+        for number, name in enumerate(names):
+            _ask(ways, cold if number % 2 else cold[::-1], name, plan.size)
+            print(f"cold round {number + 1} of {plan.rounds}", file=sys.stderr, flush=True)
+        warm = _rows({one: way for one, way in ways.items() if way.keeps})
+        for number in range(plan.rounds + 1):
+            _ask(ways, warm if number % 2 else warm[::-1], names[-1], plan.size)
+            if number == 0:
+                _forget(warm)
+        print(f"load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    return cold, warm
+
+
+def _read() -> Cold:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cold")
-    parser.add_argument("--size", type=parse_size, default=256 * MIB, help="of each object: 1GiB")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slice", default="8MiB", help="of Headgate and of nginx")
-    parser.add_argument("--memory", default="256MiB", help="of the cache with a directory")
-    parser.add_argument("--delay", type=float, default=0.03, help="seconds to the first byte")
-    parser.add_argument("--rate", type=float, default=40e6, help="bytes/s of each connection")
+    usual = Cold()
+    parser.add_argument("--size", type=parse_size, default=usual.size, help="of an object: 1GiB")
+    parser.add_argument("--rounds", type=int, default=usual.rounds)
+    parser.add_argument("--slice", default=usual.slice, help="of Headgate and of nginx")
+    parser.add_argument("--memory", default=usual.memory, help="of the cache with a directory")
+    parser.add_argument("--delay", type=float, default=usual.delay, help="s to the first byte")
+    parser.add_argument("--rate", type=float, default=usual.rate, help="bytes/s of a connection")
     parser.add_argument("--no-cache", action="store_true", help="Headgate only without one")
     parser.add_argument("--no-varnish", action="store_true")
-    return parser.parse_args()
+    return Cold(**vars(parser.parse_args()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +106,21 @@ class Way:
 
 
 def _ways(
-    stack: ExitStack, faults: Faults, share: machine.Share, given: argparse.Namespace
+    stack: ExitStack, faults: Faults, share: machine.Share, plan: Cold
 ) -> Iterator[tuple[str, Way]]:
     work = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-bench-")))
     make_certificate(work)
     ground = Ground(work, faults.store, work, faults.endpoint)
     yield STORE, Way(f"{ground.bucket_url}/", lambda: faults.store.pid, keeps=False)
     with started_on(share.server):
-        yield NGINX, _way_of(sliced_nginx(stack, ground, str(parse_size(given.slice))))
-        if not given.no_varnish:
+        yield NGINX, _way_of(sliced_nginx(stack, ground, str(parse_size(plan.slice))))
+        if not plan.no_varnish:
             yield "Varnish", _way_of(varnish(stack, ground))
     yield "Headgate, no cache", _way(stack.enter_context(headgate(faults, share)), keeps=False)
-    if given.no_cache:
+    if plan.no_cache:
         return
-    in_directory = Cache(work / "cache", memory=given.memory, slice=given.slice)
-    in_memory = Cache(memory=f"{2 * given.size // MIB}MiB", slice=given.slice)
+    in_directory = Cache(work / "cache", memory=plan.memory, slice=plan.slice)
+    in_memory = Cache(memory=f"{2 * plan.size // MIB}MiB", slice=plan.slice)
     for name, cache in (("Headgate", in_directory), ("Headgate, in memory", in_memory)):
         yield name, _way(stack.enter_context(headgate(faults, share, cache)))
 

@@ -1,8 +1,10 @@
 """Headgate beside what else one could use, in one run: `just bench`.
 
-    just bench                         three rounds of a second each, about five minutes
+    just bench                         three rounds of a second each, about eight minutes
     just bench --rounds 7 --seconds 3  for figures to keep, on a quiet machine
-    just bench --only "S3, 1 KiB"      what begins so: rows, "slow readers", "corrupt origin"
+    just bench --only "S3, 1 KiB"      what begins so: rows, "slow readers", "cold", "stampede",
+                                       "corrupt origin"
+    just bench --full                  cold objects of 1 GiB, and 1,000 clients on one of 1 GiB
     just bench --write                 also puts the tables and plots into docs/
 
 All servers are up for the whole run and are asked in turn, so that a drift of the machine meets
@@ -22,14 +24,14 @@ import shutil
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.benchmarks import behaviour, tables
+from tests.benchmarks import behaviour, relayed, tables
 from tests.benchmarks.contestants import (
     Contestant,
     Ground,
@@ -37,7 +39,7 @@ from tests.benchmarks.contestants import (
     let_everybody_read,
 )
 from tests.benchmarks.processes import started_on, usage
-from tests.benchmarks.rows import KIB, MIB, RANGES_SCRIPT, ROWS, SIZES, Row
+from tests.benchmarks.rows import MIB, RANGES_SCRIPT, ROWS, SIZES, Row
 from tests.benchmarks.tools import Failed
 from tests.faults.control import Faults
 from tests.load import data, machine
@@ -46,9 +48,8 @@ from tests.servers.process import program
 from tests.servers.s3 import SeaweedFS
 
 RESULTS = Path(".local/bench")
-_CORRUPT = {f"corrupt/{n}.bin": 200 * KIB + n for n in range(20)}
 _READERS = 1000
-_SLOW, _CORRUPTED = "slow readers", "corrupt origin"
+_SLOW = "slow readers"
 VERSIONS = {
     "nginx": ("sh", "-c", "nginx -v 2>&1"),
     "Varnish": ("sh", "-c", "varnishd -V 2>&1"),
@@ -78,17 +79,8 @@ def main(given: list[str] | None = None) -> int:
     result: dict[str, Any] = {"machine": machine.facts(), "arguments": vars(arguments)}
     result["versions"] = {name: _version(*command) for name, command in VERSIONS.items()}
     with started_on(share.generator), _ground() as (ground, work):
-        with all_started(ground, share.server) as contestants:
-            rows = [row for row in ROWS if row.title.startswith(arguments.only)]
-            measured = _rounds(rows, contestants, work, arguments)
-            result["rows"] = {
-                title: {name: asdict(cell) for name, cell in cells.items()}
-                for title, cells in measured.items()
-            }
-            if _SLOW.startswith(arguments.only):
-                result["slow"] = _slow(contestants)
-        if _CORRUPTED.startswith(arguments.only):
-            result["corrupt"] = _corrupt(ground, share.server)
+        measured = _beside_each_other(ground, work, share, arguments, result)
+        result |= _relayed(ground, share, arguments)
     result["load_average_after"] = os.getloadavg()
     RESULTS.mkdir(parents=True, exist_ok=True)
     kept = RESULTS / f"peers-{time.strftime('%Y%m%d-%H%M%S')}.json"
@@ -99,6 +91,29 @@ def main(given: list[str] | None = None) -> int:
         tables.write(result, Path("docs"))
     failed = [title for title, row in measured.items() if any(c.failed for c in row.values())]
     return 1 if failed else 0
+
+
+def _beside_each_other(
+    ground: Ground,
+    work: Path,
+    share: machine.Share,
+    arguments: argparse.Namespace,
+    result: dict[str, Any],
+) -> Measured:
+    """The rows and the slow readers, with all servers up."""
+    rows = [row for row in ROWS if row.title.startswith(arguments.only)]
+    slow = _SLOW.startswith(arguments.only)
+    measured: Measured = {}
+    if rows or slow:
+        with all_started(ground, share.server) as contestants:
+            measured = _rounds(rows, contestants, work, arguments)
+            if slow:
+                result["slow"] = _slow(contestants)
+    result["rows"] = {
+        title: {name: asdict(cell) for name, cell in cells.items()}
+        for title, cells in measured.items()
+    }
+    return measured
 
 
 def _version(*command: str) -> str:
@@ -112,6 +127,7 @@ def _read(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1, help="of each measurement")
     parser.add_argument("--only", default="", help="how the titles of the rows begin")
+    parser.add_argument("--full", action="store_true", help="cold objects and stampede of 1 GiB")
     parser.add_argument("--write", action="store_true", help="tables and plots into docs/")
     return parser.parse_args(given)
 
@@ -124,7 +140,7 @@ def _ground() -> Iterator[tuple[Ground, Path]]:
         files = work / "files"
         store = stack.enter_context(SeaweedFS())
         let_everybody_read(store)
-        for name, size in (SIZES | _CORRUPT).items():
+        for name, size in (SIZES | relayed.CORRUPT).items():
             _put(store, files / name, name, size)
         objects = data.make(Path(".local/load/data")).parent / "objects"
         for group in ("bulk", "ladder"):  # for slow readers; no links, not all would follow them
@@ -213,17 +229,17 @@ def _slow(contestants: list[Contestant]) -> dict[str, Any]:
     return found
 
 
-def _corrupt(ground: Ground, cpus: frozenset[int]) -> dict[str, Any]:
-    """Downloads from a store one of whose bytes is turned on the way, through new servers."""
-    sound = {name: b"".join(data.body(name, size)) for name, size in _CORRUPT.items()}
+def _relayed(ground: Ground, share: machine.Share, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is asked with a relay before the store, as far as it is wanted."""
+    sizes = relayed.FULL if arguments.full else relayed.Sizes()
     with Faults(ground.store) as faults:
-        before = Ground(ground.files, ground.store, ground.keys, faults.endpoint)
-        with all_started(before, cpus) as contestants:
-            return {
-                one.name: asdict(behaviour.corrupt_origin(one.store, faults, sound))
-                for one in contestants
-                if one.store is not None
-            }
+        before = replace(ground, endpoint=faults.endpoint)
+        ways: dict[str, Callable[[], dict[str, Any]]] = {
+            "cold": lambda: relayed.cold_objects(faults, share, sizes, arguments.rounds),
+            "stampede": lambda: relayed.stampedes(before, faults, share, sizes),
+            "corrupt origin": lambda: relayed.corrupted(before, faults, share.server),
+        }
+        return {name: ask() for name, ask in ways.items() if name.startswith(arguments.only)}
 
 
 if __name__ == "__main__":

@@ -15,15 +15,14 @@ import argparse
 import os
 import socket
 import ssl
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import hpack
-import trustme
 
+from tests.benchmarks.beside import configuration, files_and_keys
 from tests.benchmarks.processes import resident
 from tests.e2e.program import Headgate
 
@@ -76,7 +75,7 @@ def main() -> None:
     for way, (request, secure, protocol) in ways.items():
         with ExitStack() as stack:
             files, keys = _prepared(stack)
-            ours = stack.enter_context(Headgate(_configuration(files, keys), environment=older))
+            ours = stack.enter_context(Headgate(configuration(files, keys, "/"), environment=older))
             url = ours.tls_url if secure else ours.url
             wrap = _wrap(protocol) if secure else _plain
             port = int(url.rpartition(":")[2])
@@ -118,38 +117,10 @@ def _ask(port: int, wrap: Wrap, request: bytes, first: int) -> socket.socket:
 
 
 def _prepared(stack: ExitStack) -> tuple[Path, Path]:
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headgate-bench-")))
-    files, keys = directory / "files", directory / "keys"
-    files.mkdir()
-    keys.mkdir()
+    files, keys = files_and_keys(stack)
     (files / "large").write_bytes(os.urandom(MIB) * (_SIZE // MIB))
     os.utime(files / "large", (1_700_000_000, 1_700_000_000))
-    issued = trustme.CA().issue_cert("localhost", "127.0.0.1")
-    (keys / "chain").write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
-    (keys / "key").write_bytes(issued.private_key_pem.bytes())
     return files, keys
-
-
-def _configuration(files: Path, keys: Path) -> str:
-    return f"""
-[server]
-bind = ["127.0.0.1:0"]
-workers = 1
-[server.tls]
-bind = ["127.0.0.1:0"]
-certificate = "{keys}/chain"
-key = "{keys}/key"
-[admin]
-bind = ""
-[log]
-access = false
-[origins.files]
-type = "directory"
-root = "{files}"
-[[mounts]]
-path = "/"
-origin = "files"
-"""
 
 
 if __name__ == "__main__":

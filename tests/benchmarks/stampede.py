@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from proxy.config.units import parse_size
 from tests.benchmarks.cached import GIB, MIB, Cache, counted_store, headgate, put
 from tests.benchmarks.crowd import Crowd, Seen, run
-from tests.benchmarks.processes import peak_memories
+from tests.benchmarks.processes import peak_memories, usage
 from tests.faults.control import Faults
 from tests.load import machine
 
@@ -43,7 +43,8 @@ class Stampede:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the clients saw, what the store was asked for, and peak memory of each process."""
+    """What the clients saw, what the store was asked for, peak memory of each process, and the
+    processor time of all in seconds."""
 
     seen: Seen
     size: int
@@ -52,6 +53,7 @@ class Outcome:
     heads: int
     origin_bytes: int
     memory: list[int]
+    cpu: float = 0.0
 
     @property
     def amplification(self) -> float:
@@ -80,21 +82,27 @@ class Outcome:
 def stampede(faults: Faults, share: machine.Share, plan: Stampede) -> Outcome:
     """Plays one, on an object that the store has by then and that nobody has asked for."""
     with headgate(faults, share, plan.cache, plan.workers) as program:
-        crowd = Crowd(
-            url=f"{program.url}/{plan.key}",
-            key=plan.key,
-            size=plan.size,
-            clients=plan.clients,
-            join=plan.join,
-            slow=plan.slow,
-            limit=plan.limit,
-            seed=plan.seed,
-        )
-        seen = run(crowd, share.generator)
-        memory = peak_memories(program.pid)
+        return meet(faults, share, plan, f"{program.url}/", program.pid)
+
+
+def meet(faults: Faults, share: machine.Share, plan: Stampede, base: str, pid: int) -> Outcome:
+    """The same with a server that runs already, whoever's it is; its objects are at `base`."""
+    crowd = Crowd(
+        url=base + plan.key,
+        key=plan.key,
+        size=plan.size,
+        clients=plan.clients,
+        join=plan.join,
+        slow=plan.slow,
+        limit=plan.limit,
+        seed=plan.seed,
+    )
+    before = usage(pid).cpu
+    seen = run(crowd, share.generator)
+    cpu, memory = usage(pid).cpu - before, peak_memories(pid)
     asked = faults.take(plan.key)
     return Outcome(
-        seen, plan.size, plan.clients, asked["gets"], asked["heads"], asked["bytes"], memory
+        seen, plan.size, plan.clients, asked["gets"], asked["heads"], asked["bytes"], memory, cpu
     )
 
 
@@ -109,6 +117,7 @@ def report(outcome: Outcome) -> str:
         f"    {outcome.amplification:.3f} × the object's bytes",
         f"clients: {seen.received / 1e9:.2f} GB in {seen.seconds:.1f} s",
         f"    {seen.received / seen.seconds / 1e6:.0f} MB/s",
+        f"    {outcome.cpu / (seen.received / 1e9 or 1):.2f} s of the processor for each GB",
         f"    each: median {seen.median:.1f} s, slowest {seen.slowest:.1f} s",
         f"    longest without a byte: {seen.longest_wait:.2f} s",
         f"slow one: {seen.slow_bytes} bytes, {'right' if seen.slow_right else 'WRONG'}",

@@ -18,16 +18,27 @@ def test_slower_is_what_is_slower_at_its_quickest_too() -> None:
     assert micro.slower(found, baseline, 1.5) == []
 
 
-def test_the_table_has_the_baseline_and_what_is_not_there_yet() -> None:
+def test_the_table_has_the_baseline_and_what_is_not_there() -> None:
     text = micro.table({"range_parse": times(1500, 1400)}, {"range_parse": times(1000, 900)})
     assert "| range parse | 1,500 ns | 1,400 ns |  | 1,000 ns, +50% |" in text
-    assert "| temporary name | not there yet | | 171 ns | |" in text
-    assert "not there yet | | 171" not in micro.table({"temporary_name": times(1, 1)}, {})
+    assert "| temporary name | not there | | 171 ns | |" in text
+    assert "not there | | 171" not in micro.table({"temporary_name": times(1, 1)}, {})
 
 
 def test_what_pytest_benchmark_writes_is_read_in_nanoseconds() -> None:
     kept = {"benchmarks": [{"name": "test_x", "stats": {"min": 1e-6, "median": 2e-6, "iqr": 0.0}}]}
     assert micro.read(kept) == {"x": {"min": 1000, "median": 2000, "iqr": 0}}
+
+
+def test_what_is_done_a_thousand_times_is_told_for_each() -> None:
+    stats = {"min": 1e-3, "median": 2e-3, "iqr": 0.0}
+    kept = {"benchmarks": [{"name": "test_cache_cleanup_of_1000", "stats": stats}]}
+    found = micro.read(kept)
+    assert found == {"cache_cleanup_of_1000": {"min": 1000, "median": 2000, "iqr": 0}}
+    assert micro.read({"benchmarks": micro._as_kept(found)}) == found
+    assert "| cache cleanup of 1000, each | 2,000 ns | 1,000 ns | 4,178 ns |" in micro.table(
+        found, {}
+    )
 
 
 def test_without_a_baseline_there_is_nothing_to_compare(

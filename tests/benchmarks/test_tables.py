@@ -33,7 +33,19 @@ RESULT: dict[str, Any] = {
     },
     "slow": {"nginx": {"readers": 1000, "memory": 2048, "median": 1, "p99": 2},
              "Headgate": {"failed": "it was"}},
-    "corrupt": {"nginx": {"bad_and_complete": 20, "visibly_broken": 0, "right": 0}},
+    "cold": {
+        "size": 2**27, "delay": 0.03, "rate": 40e6,
+        "cold": {"the store itself": cell(40), "Headgate": cell(200, 160, 180, cost=2.0)},
+        "warm": {"Headgate": cell(2000, cost=0.5)},
+    },
+    "stampede": {
+        "clients": 200, "size": 2**25, "join": 2.0,
+        "found": {"Headgate": {
+            "gets": 4, "amplification": 1.05, "waited": "nobody", "memory": [2**20, 2**21],
+            "cpu": 3.0, "seen": {"right": 200, "received": 6e9, "seconds": 6.0, "slowest": 7.0},
+        }},
+    },
+    "corrupt origin": {"nginx": {"bad_and_complete": 20, "visibly_broken": 0, "right": 0}},
 }  # fmt: skip
 
 
@@ -50,18 +62,45 @@ def test_the_document_says_medians_spread_and_cost() -> None:
     assert f"| {SMALL} | {ours}" in text
     assert f"| {LARGE} | **Headgate** | 1,500 MB/s | 1,500 to 1,500 | 1.50 | 0.01 s/GB |" in text
     assert f"| {LARGE} | rclone | failed |" in text
+    assert "| nginx | 1,000 | 2 KiB | 1.0 ms | 2.0 ms |" in text
     assert "| nginx | 20 | 0 | 0 |" in text
     assert "Load average of the machine when it began 0.5, when it ended 1.5." in text
 
 
+def test_what_was_asked_of_a_slow_and_counted_store_says_its_conditions() -> None:
+    text = tables.document(RESULT)
+    assert "another object of 128 MiB" in text
+    assert "30 ms to its first byte and 40 MB/s" in text
+    assert "| the store itself | 40 MB/s | 40 to 40 | 1.00 | 0.01 s/GB | | |" in text
+    ours = "180 MB/s | 160 to 200 | 4.50 | 2.00 s/GB | 2,000 MB/s | 0.50 s/GB |"
+    assert f"| Headgate | {ours}" in text
+    assert "200 clients come within 2 s to one object of 32 MiB" in text
+    ours = "4 | 1.050 | 200 | 1,000 MB/s | 0.50 s/GB | 7.0 s | nobody | 2 MiB |"
+    assert f"| Headgate | {ours}" in text
+
+
+def test_a_busy_machine_is_told() -> None:
+    assert "other programs" not in tables.document(RESULT)
+    assert "other programs" in tables.document({**RESULT, "load_average_after": [9, 1, 1]})
+
+
+def test_a_part_of_the_questions_makes_a_document_too() -> None:
+    some = {**RESULT, "rows": {}}
+    del some["cold"], some["slow"]
+    text = tables.document(some)
+    assert "Stampede" in text
+    assert "Cold" not in text
+    assert "of nginx" not in text
+
+
 def test_only_what_is_between_the_marks_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "benchmarks.md"
-    path.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
+    path.write_text(f"before\n{tables.BEGIN}\nthe last run\n{tables.END}\nafter\n")
     tables.write(RESULT, tmp_path)
     once = path.read_text()
     assert once.startswith("before\n")
     assert once.endswith("after\n")
-    assert "old" not in once
+    assert "the last run" not in once
     tables.write(RESULT, tmp_path)
     assert path.read_text() == once
     for name in ("directory", "tls", "s3"):

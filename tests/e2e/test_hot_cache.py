@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e import odd_requests as hot
 from tests.e2e import test_cache_operations as operating
-from tests.e2e import test_hot as hot
 from tests.e2e.program import Headgate
 from tests.servers import SeaweedFS
 
@@ -25,19 +25,6 @@ pytestmark = pytest.mark.servers
 
 REQUESTS = 1500
 _BEGUN = time.monotonic()  # no answer is older
-KIB = 1024
-CONTENTS = {
-    "plain.txt": b"plain text " * 50,
-    "app.js": b"identity " * 100,
-    "app.js.br": b"as brotli " * 10,
-    "app.js.gz": b"as gzip " * 20,
-    "only.css": b"body {}",
-    "empty.txt": b"",
-    "large.bin": bytes(range(256)) * KIB,
-    "middle.bin": bytes(range(256)) * 255,
-    "folder/index.html": b"<h1>index</h1>",
-    "error.html": b"<h1>our own error</h1>",
-}
 _COUNTED = re.compile(
     r"headgate_cache_(answers|bytes)_total|headgate_(requests|downloads|verifications)_total"
 )
@@ -49,17 +36,9 @@ def configuration(
 ) -> str:
     told = {"default_ttl": "1h", "missing_ttl": "1h", "free": "0B", **cache}
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
-    return f"""
-[server]
-bind = ["127.0.0.1:0"]
-workers = 1
-[admin]
-bind = "127.0.0.1:0"
-[log]
-format = "json"
-[http]
-prepared = "{prepared}"
-max_target = "1KiB"
+    return (
+        hot.configuration("store", prepared)
+        + f"""
 [cache]
 directory = "{directory}"
 slice = "256KiB"
@@ -71,20 +50,8 @@ prefix = "{prefix}"
 endpoint = "{store.endpoint}"
 access_key_id = "{store.access_key_id}"
 secret_access_key = "{store.secret_access_key}"
-[[mounts]]
-path = "/"
-origin = "store"
-index = "index.html"
-precompressed = ["br", "zstd", "gzip"]
-error_pages = {{ 404 = "error.html" }}
-[[mounts]]
-path = "/docs/"
-origin = "store"
-listing = true
-[[rules]]
-path = "/*.txt"
-cache_control = "public, max-age=60"
 """
+    )
 
 
 def put(store: SeaweedFS, prefix: str, key: str, body: bytes) -> None:
@@ -93,7 +60,7 @@ def put(store: SeaweedFS, prefix: str, key: str, body: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def objects(seaweedfs: SeaweedFS) -> SeaweedFS:
-    for key, body in CONTENTS.items():
+    for key, body in hot.CONTENTS.items():
         put(seaweedfs, "hot/", key, body)
     return seaweedfs
 
@@ -115,11 +82,6 @@ def the_same(answer: bytes, longest: float) -> bytes:
     return re.sub(rb"(?m)^age: \d+\r$", b"age: (age)\r", hot.without_what_differs(answer))
 
 
-def said(program: Headgate) -> list[tuple[object, ...]]:
-    records = [json.loads(line) for line in program.output().splitlines() if line.startswith("{")]
-    return [tuple(one.get(name) for name in _SAID) for one in records if "request_id" in one]
-
-
 async def test_answers_log_and_metrics_are_the_same(programs: tuple[Headgate, Headgate]) -> None:
     etag, same = map(hot.etag_of_plain, programs)
     assert etag == same
@@ -138,7 +100,7 @@ async def test_answers_log_and_metrics_are_the_same(programs: tuple[Headgate, He
     assert counted[0] == counted[1]
     for one in programs:
         one.stop()
-    lines = [said(one) for one in programs]
+    lines = [hot.lines_of(one, _SAID) for one in programs]
     assert lines[0] == lines[1]
     assert sum("hit (memory)" in line for line in lines[0]) > REQUESTS / 6
 
@@ -249,5 +211,5 @@ def test_what_each_client_is_told_or_demands_is_made_anew(
         httpx.Client(base_url=program.url, trust_env=False) as client,
     ):
         for _ in range(3):
-            assert client.get("/plain.txt").content == CONTENTS["plain.txt"]
+            assert client.get("/plain.txt").content == hot.CONTENTS["plain.txt"]
         assert hot.hot_answers(program) == 0

@@ -8,24 +8,32 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
-# A profile is taken once the load stands.
-_PROFILE_AFTER = 3.0
+# A profile is taken once the load stands, and asked for again while another measurement runs.
+_PROFILE_AFTER, _AGAIN_AFTER = 3.0, 1.0
 
 
-def save(url: str, path: Path, timeout: float = 10.0) -> bool:
-    """Writes what is at `url` to `path`; False, and a line that says so, when it can't be had."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            path.write_bytes(answer.read())
-    except (urllib.error.URLError, OSError) as error:
-        print(f"  no {path.name}: {url}: {error}")
-        return False
-    return True
+def save(
+    url: str, path: Path, timeout: float = 10.0, again: Callable[[], bool] = lambda: False
+) -> bool:
+    """Writes what is at `url` to `path`; False, and a line that says so, when it can't be had.
+
+    `again`, which may wait, says whether to ask once more a door that is busy (429).
+    """
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as answer:
+                path.write_bytes(answer.read())
+            return True
+        except OSError as error:
+            if getattr(error, "code", None) == HTTPStatus.TOO_MANY_REQUESTS and again():
+                continue
+            print(f"  no {path.name}: {url}: {error}")
+            return False
 
 
 def gained(before: Path, after: Path) -> dict[str, float]:
@@ -58,7 +66,7 @@ def profile(admin_url: str, seconds: int, path: Path) -> Iterator[None]:
     def take() -> None:
         if not over.wait(_PROFILE_AFTER):
             url = f"{admin_url}/debug/profile?seconds={seconds}&format=html"
-            save(url, path, seconds + 30.0)
+            save(url, path, seconds + 30.0, again=lambda: not over.wait(_AGAIN_AFTER))
 
     thread = threading.Thread(target=take, name="profile")
     thread.start()

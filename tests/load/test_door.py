@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+import pytest
 
 from tests.load import door
 
@@ -36,3 +41,37 @@ def test_a_run_that_is_over_at_once_has_no_profile(tmp_path: Path) -> None:
     with door.profile("http://127.0.0.1:9", 5, tmp_path / "profile.html"):
         pass
     assert not (tmp_path / "profile.html").exists()
+
+
+class BusyAtFirst(BaseHTTPRequestHandler):
+    """A door at which another measurement runs when it is asked for the first time."""
+
+    statuses: list[int]
+
+    def do_GET(self) -> None:
+        self.send_response(self.statuses.pop(0))
+        self.end_headers()
+        self.wfile.write(b"a profile")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_profile_waits_for_another_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_PROFILE_AFTER", 0.0)
+    monkeypatch.setattr(BusyAtFirst, "statuses", [429, 200], raising=False)
+    path = tmp_path / "profile.html"
+    with HTTPServer(("127.0.0.1", 0), BusyAtFirst) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        try:
+            with door.profile(f"http://127.0.0.1:{server.server_port}", 1, path):
+                until = time.monotonic() + 20
+                while not path.exists() and time.monotonic() < until:
+                    time.sleep(0.01)
+        finally:
+            server.shutdown()
+            serving.join()
+    assert path.read_bytes() == b"a profile"

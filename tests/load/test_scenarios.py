@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from proxy.admin.openapi import DESCRIPTION
+from tests.e2e.program import Headgate
 from tests.load import data
 from tests.load.scenarios import SCENARIOS, seconds
 from tests.servers.process import program
@@ -117,7 +120,7 @@ def serving(root: Path, answer: Answer) -> Iterator[str]:
 
 
 def play(
-    script: Path, url: str, directory: Path, *command: str
+    script: Path, url: str, directory: Path, *command: str, **told: str
 ) -> subprocess.CompletedProcess[str]:
     """Plays a script, two users for a second; with its summary in `directory`."""
     return subprocess.run(
@@ -133,6 +136,7 @@ def play(
             "DURATION": "1s",
             "RATE": "1048576",
             "K6_NO_USAGE_REPORT": "true",
+            **told,
         },
         capture_output=True,
         text=True,
@@ -183,6 +187,65 @@ def test_who_refuses_everybody_serves_nobody(
     data.make(tmp_path)
     with serving(tmp_path / "objects", answer) as url:
         done = play(ROOT / "k6/stampede.js", url, tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+def cached_directory(root: Path) -> str:
+    return f"""
+[server]
+bind = ["127.0.0.1:0"]
+[admin]
+bind = "127.0.0.1:0"
+debug = "on"
+[log]
+access = false
+[origins.files]
+type = "directory"
+root = "{root / "objects"}"
+cache = true
+[[mounts]]
+path = "/media/"
+origin = "files"
+"""
+
+
+@pytest.fixture
+def ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(
+        data, "sizes", lambda: {"ladder": {"ladder/a.bin": 5, "ladder/b.bin": 9999}}
+    )
+    data.make(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.servers
+def test_every_endpoint_of_the_operators_door_is_asked(ladder: Path) -> None:
+    text = cached_directory(ladder) + f'[cache]\ndirectory = "{ladder}/cache"\n'
+    listed = ladder / "listed.json"
+    command = [program("k6"), "run", "--quiet", "--address", "", "--out", f"json={listed}"]
+    with Headgate(text) as ours:
+        told = {"ADMIN_URL": ours.admin_url, "SERVER_PID": str(ours.pid), "USERS": "20"}
+        done = play(Path(), f"{ours.url}/media/", ladder, *command, str(ROOT / "k6/api.js"), **told)
+    assert done.returncode == 0, done.stdout + done.stderr
+    described = {
+        f"admin {method.upper()} {path}"
+        for path, operations in DESCRIPTION["paths"].items()
+        for method in operations
+    }
+    asked = set(re.findall(r'"name":"(admin [^"]+)"', listed.read_text()))
+    assert asked == described
+    assert {"admin GET /cache", "admin POST /cache/purge", "admin POST /cache/warm"} <= asked
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("told", "code"), [({}, 0), ({"SERVER_PID": "1"}, CROSSED)])
+def test_only_a_target_that_was_named_may_lack_a_cache(
+    ladder: Path, told: dict[str, str], code: int
+) -> None:
+    with Headgate(cached_directory(ladder).replace("cache = true", "")) as ours:
+        done = play(
+            ROOT / "k6/api.js", f"{ours.url}/media/", ladder, ADMIN_URL=ours.admin_url, **told
+        )
     assert done.returncode == code, done.stdout + done.stderr
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
-from types import TracebackType
-from typing import Self
 
 from tests.benchmarks.processes import descendants
+from tests.load.background import Background
 
 _PERIOD = 0.02
 
 
-class Throttle:
+class Throttle(Background):
     """While the block runs, `pid` and its descendants stand still for `share` of each 20 ms."""
 
     def __init__(self, pid: int, share: float) -> None:
@@ -26,21 +24,7 @@ class Throttle:
             raise ValueError(f"a share is between 0 and 1, not {share}")
         self._pids = descendants(pid)
         self._share = share
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="throttle")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
+        super().__init__("throttle")
 
     def _run(self) -> None:
         try:

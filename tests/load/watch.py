@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.benchmarks.processes import resident, usage
+from tests.load.background import Background
 
 Sample = dict[str, float]
 _INTERVAL = 1.0
@@ -27,7 +25,7 @@ _COUNTED = ("http_reqs", "data_received")
 
 
 @dataclass
-class Watch:
+class Watch(Background):
     """Samples while the block runs. Each has `t` in seconds, and what its sources know:
 
     `server_cpu`, `store_cpu`, `generator_cpu` in seconds so far, `server_memory` in bytes; `busy`
@@ -41,21 +39,7 @@ class Watch:
     samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
+        super().__init__("watch")
 
     def _run(self) -> None:
         began = time.monotonic()

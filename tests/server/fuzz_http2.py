@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from proxy.server.http2 import frames
-from tests.server import talk
-from tests.server.fuzz_http1 import run
+from tests.server.fuzzing import main
 from tests.server.http2.driving import (
     GET,
     POST,
@@ -83,26 +82,11 @@ def mutated(choose: random.Random) -> bytes:
     return bytes(sent)
 
 
-async def one(port: int, choose: random.Random) -> int:
-    """One connection; returns how many bytes it got."""
-    sent, got = mutated(choose), 0
-    try:
-        async with talk.connected(port) as (reader, writer):
-            pieces = choose.choice((1, 1, 2, 5))
-            for number in range(pieces):
-                start, end = (one * len(sent) // pieces for one in (number, number + 1))
-                writer.write(sent[start:end])
-                await asyncio.sleep(0.001 if pieces > 1 else 0)
-            if choose.random() < 0.3:
-                writer.transport.abort()
-                return 0
-            async with asyncio.timeout(choose.choice((0.02, 0.2))):
-                while came := await reader.read(200_000):
-                    got += len(came)
-    except (OSError, TimeoutError):
-        pass
-    return got
+async def received(reader: asyncio.StreamReader) -> AsyncIterator[int]:
+    """How many bytes come, until the server closes."""
+    while came := await reader.read(200_000):
+        yield len(came)
 
 
 if __name__ == "__main__":
-    run(one, __doc__, 15)
+    main(__doc__, mutated, received, counted="bytes", linger=15)

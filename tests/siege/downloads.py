@@ -58,7 +58,7 @@ class Checking:
         """The next bytes, a mebibyte at most."""
         at = self._at % MIB
         expected = self._twice[at : at + len(piece)]
-        self._right = self._right and expected == piece
+        self._right = self._right and expected == memoryview(piece)
         self._at += len(piece)
 
     @property

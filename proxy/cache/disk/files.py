@@ -90,6 +90,10 @@ class Files:
         """Where it is while it is written."""
         return os.path.join(self.root, "tmp", name)
 
+    def unique(self, name: str) -> str:
+        """Where it is while it is written by one who has no claim on the name: nobody else's."""
+        return self.temporary(f"{name}.{secrets.token_hex(8)}")
+
     # --- heads ----------------------------------------------------------------------------------
 
     def read_head(self, object_: str) -> Head | None:
@@ -114,7 +118,7 @@ class Files:
 
     def write_head(self, object_: str, head: Head) -> None:
         """Puts it in place of what was known, at once and as a whole."""
-        temporary = self.temporary(f"{object_}{HEAD}.{secrets.token_hex(8)}")
+        temporary = self.unique(object_ + HEAD)
         number = os.open(
             temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )

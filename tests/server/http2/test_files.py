@@ -66,6 +66,33 @@ async def test_the_bytes_on_several_streams(app: Lends) -> None:
         assert not client.answers[head].body
 
 
+async def test_what_waits_to_be_written_takes_its_room(
+    app: Lends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that is open by a byte is read for once, not until the buffer is full."""
+    sizes: list[int] = []
+    read = FileToSend.read
+
+    async def noted(self: FileToSend, size: int, left: int) -> bytes:
+        sizes.append(size)
+        return await read(self, size, left)
+
+    monkeypatch.setattr(FileToSend, "read", noted)
+    async with connected(app, window=False) as (_, client):
+        stream = client.request("/")
+        while len(client.answers[stream].body) < 65535:
+            await client.read_some()
+        for more in (1, 1, 2):
+            client.connection.increment_flow_control_window(more)
+            client.connection.increment_flow_control_window(more, stream)
+            client.flush()
+            wanted = len(client.answers[stream].body) + more
+            while len(client.answers[stream].body) < wanted:
+                await client.read_some()
+    assert sum(sizes) == 65539
+    assert sizes[-3:] == [1, 1, 2]
+
+
 async def test_a_closed_window_holds_nothing_and_reopens(app: Lends) -> None:
     async with connected(app, window=False) as (side, client):
         stream = client.request("/")
