@@ -99,7 +99,7 @@ def statistics_of(
     disk: Disk | None,
     usage: Usage | None,
 ) -> Statistics:
-    """Both together say what `Statistics` does. `disk` and `usage` are those of the directory."""
+    """The numbers of one process, of its parts. `disk` and `usage` are those of the directory."""
     in_memory = options.in_memory
     return Statistics(
         directory=options.directory or "",
