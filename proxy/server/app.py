@@ -159,8 +159,14 @@ class PublicDoor:
         record: AccessRecord,
         progress: Progress,
     ) -> None:
-        """Sends the answer. An object that was replaced before a byte of it was sent is opened
-        anew, once: what is kept of objects can be older than the store."""
+        """Decides on an answer and sends it.
+
+        What is kept about an object can be older than the store. If it turns out that the object
+        was replaced, and no byte has been sent, it is opened once more; the second time, or after
+        a byte, the fault is the client's to see.
+
+        Raises `ObjectChanged` then, and whatever deciding and sending raise.
+        """
         for last in (False, True):
             try:
                 answer = await deliver(self.site, request)

@@ -17,16 +17,14 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from proxy.errors import ConfigurationError, StartError
 from proxy.observability import metrics as names
-from proxy.observability.fleet import Fleet
 from proxy.observability.meters import Meters
 from proxy.server.crew import Crew, ServingPlan, name_of
+from proxy.server.door import Door, MakeAdmin
 from proxy.server.fleet import WorkerFleet
 from proxy.server.processes import WorkerProcess, reap_orphans
-from proxy.server.serving import Drained, Limits, Serving, check_http3
+from proxy.server.serving import Drained, check_http3
 from proxy.server.sockets import Listeners
 from proxy.server.tls import make_context
 
@@ -34,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two looks for orphans, as process 1 only.
 _REAP_EVERY = 1.0
-# Seconds the operator's door may take to answer what it was asked last.
-_ADMIN_GRACE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +49,6 @@ class Started:
     tls: tuple[str, ...]
     admin: str | None
     workers: tuple[int, ...]
-
-
-# Makes the operator's door of the workers it may ask, and of the plan's `admin`.
-MakeAdmin = Callable[[Fleet, object], ASGIApp]
 
 
 async def supervise(
@@ -80,18 +72,6 @@ async def supervise(
     return await supervisor.run(announce)
 
 
-class _Door:
-    """The operator's door, whose app can be exchanged while it is open."""
-
-    def __init__(self, address: str, app: ASGIApp) -> None:
-        self.address = address
-        self.app = app
-        self.serving = Serving(self, Limits())
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
 class Supervisor:
     """See `supervise`."""
 
@@ -104,19 +84,18 @@ class Supervisor:
     ) -> None:
         self._load = load
         self._command = command
-        self._make_admin = admin
         self._listeners = Listeners()
         self._crew: Crew | None = None
         self._plans: list[ServingPlan] = []
         self._retired: set[asyncio.Task[None]] = set()
         self._old: set[Crew] = set()
         self._coming: set[Crew] = set()
-        self._door: _Door | None = None
         self._draining = False
         self._meters = meters
         self._fleet = WorkerFleet(
             self._workers, lambda: self._draining, meters, self._coming_workers
         )
+        self._door = Door(admin, self._fleet)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._reload = asyncio.Event()
@@ -213,7 +192,7 @@ class Supervisor:
         before.close_except(listeners)
         if previous is not None:
             self._retire(previous)
-        await self._open_door(plan)
+        await self._door.open(plan, self._listeners)
         self._meters.add(names.RELOADS, 1, "accepted")
         self._meters.put(names.LAST_LOAD, time.time())
         return crew
@@ -229,21 +208,6 @@ class Supervisor:
         self._old.discard(crew)
         await self._release(crew.plan)
         _say("replaced", total, unknown)
-
-    async def _open_door(self, plan: ServingPlan) -> None:
-        """Opens the operator's door where the plan wants it; one that is there gets its new app."""
-        address, previous, make = plan.admin_bind, self._door, self._make_admin
-        if address is None or make is None:
-            self._door = None
-        elif previous is not None and previous.address == address:
-            previous.app = make(self._fleet, plan.admin)
-            return
-        else:
-            self._door = _Door(address, make(self._fleet, plan.admin))
-            shared = self._listeners.share(name_of("admin", address), 0, 1)
-            await self._door.serving.open([one.dup() for one in shared], None)
-        if previous is not None:
-            await previous.serving.drain(_ADMIN_GRACE)
 
     def _started(self, crew: Crew) -> Started:
         plan = crew.plan
@@ -306,8 +270,7 @@ class Supervisor:
             task.cancel()
         for crew in [*([self._crew] if self._crew is not None else []), *self._old]:
             await crew.kill()
-        if self._door is not None:
-            await self._door.serving.drain(_ADMIN_GRACE)
+        await self._door.close()
         self._listeners.close_except(Listeners())
         for plan in list(self._plans):
             await self._release(plan)

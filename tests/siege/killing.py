@@ -39,8 +39,9 @@ async def _kill_workers(stage: Stage, seconds: float, readers: int) -> list[Crit
     waiting: list[asyncio.Task[float]] = []
     while time.monotonic() < until:
         due = time.monotonic() + _EVERY
-        if len(replaced.ready) > 1:
-            own |= await asyncio.to_thread(_kill, random.choice(replaced.ready))
+        alive = [pid for pid in replaced.ready if is_running(pid)]
+        if len(alive) > 1:
+            own |= await asyncio.to_thread(_kill, random.choice(alive))
             kills += 1
             waiting.append(asyncio.create_task(replaced.until(kills)))
         await asyncio.sleep(max(0.0, due - time.monotonic()))
