@@ -1,9 +1,10 @@
-"""Over a cache, a range of an object of at most two slices is checked by reading all of it, once."""
+"""Over a cache, a range of an object of one or two slices is checked by reading all of it, once."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -106,6 +107,19 @@ async def test_a_range_of_a_damaged_object_is_never_complete(
     for _ in range(2):
         with pytest.raises(ChecksumMismatch):
             await rig.read(start, start + 9)
+
+
+async def test_of_a_small_damaged_object_nothing_is_given(rigs: list[Rig]) -> None:
+    """So that it is answered with a status, also where the layer below is the one that checks."""
+    small = BODY[:200_000]
+    rig = rig_of(rigs, flipped(small, 8 * 199_000), checksum_of("crc32", small))
+    opened = await rig.origin.open("a")
+    given = 0
+    with pytest.raises(ChecksumMismatch):
+        async with aclosing(opened.read(Span(0, len(small)))) as buffers:
+            async for buffer in buffers:
+                given += len(buffer)
+    assert given == 0
 
 
 async def test_a_range_of_a_larger_object_is_labelled_and_costs_what_it_is(
