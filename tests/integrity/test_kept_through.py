@@ -114,12 +114,9 @@ async def test_of_a_small_damaged_object_nothing_is_given(rigs: list[Rig]) -> No
     small = BODY[:200_000]
     rig = rig_of(rigs, flipped(small, 8 * 199_000), checksum_of("crc32", small))
     opened = await rig.origin.open("a")
-    given = 0
-    with pytest.raises(ChecksumMismatch):
-        async with aclosing(opened.read(Span(0, len(small)))) as buffers:
-            async for buffer in buffers:
-                given += len(buffer)
-    assert given == 0
+    async with aclosing(opened.read(Span(0, len(small)))) as buffers:
+        with pytest.raises(ChecksumMismatch):
+            await anext(buffers)
 
 
 async def test_a_range_of_a_larger_object_is_labelled_and_costs_what_it_is(
