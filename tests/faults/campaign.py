@@ -112,7 +112,11 @@ class Purges:
     """
 
     def __init__(self, admin_url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=admin_url, timeout=60, trust_env=False)
+        # A kept connection may be closed just when it is used again.
+        alone = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(
+            base_url=admin_url, timeout=60, trust_env=False, limits=alone
+        )
         self._some = asyncio.Semaphore(PURGES)
         self._spoiled: set[str] = set()
         self._lied_about: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -107,6 +108,16 @@ async def test_a_range_of_a_damaged_object_is_never_complete(
     for _ in range(2):
         with pytest.raises(ChecksumMismatch):
             await rig.read(start, start + 9)
+
+
+async def test_of_a_small_damaged_object_nothing_is_given(rigs: list[Rig]) -> None:
+    """So that it is answered with a status, also where the layer below is the one that checks."""
+    small = BODY[:200_000]
+    rig = rig_of(rigs, flipped(small, 8 * 199_000), checksum_of("crc32", small))
+    opened = await rig.origin.open("a")
+    async with aclosing(opened.read(Span(0, len(small)))) as buffers:
+        with pytest.raises(ChecksumMismatch):
+            await anext(buffers)
 
 
 async def test_a_range_of_a_larger_object_is_labelled_and_costs_what_it_is(

@@ -429,6 +429,20 @@ async def test_a_required_check_of_a_range_reads_the_whole(start: int) -> None:
     assert await layer.broken(span) == b""
 
 
+async def test_nothing_but_the_end_waits() -> None:
+    """A piece is given before the next is read, while it is in the processor's cache."""
+    layer = Layer(stored(LARGE, LARGE_SUMS["crc32c"]))
+    opened = await layer.origin.open("a")
+    given = 0
+    async with aclosing(opened.read(Span(0, len(LARGE)))) as buffers:
+        async for buffer in buffers:
+            given += len(buffer)
+            assert layer.watched.was_read == given
+            last = len(buffer)
+    assert (given, last) == (len(LARGE), LAST_PIECE)
+    await opened.aclose()
+
+
 async def test_a_required_check_of_a_long_range_holds_back_its_end() -> None:
     span = Span(1000, len(LARGE) - 1000)
     layer = Layer(stored(LARGE, LARGE_SUMS["sha1"]), policy="require", read_through=2000)
