@@ -49,6 +49,9 @@ _KINDS: dict[type[Fault], str] = {
     ChecksumMismatch: "mismatch",
 }
 
+# Seconds below which an answer is in the first bucket of the histogram.
+_QUICK = names.ORIGIN_SECONDS.buckets[0]
+
 
 def kind_of(fault: Fault) -> str:
     """The value of the label "kind" for a fault of the origin."""
@@ -74,16 +77,16 @@ class Metered:
 
     async def open(self, key: str, want: Want = WHOLE) -> MeteredObject:
         """As the origin below."""
-        begun = monotonic()
-        self._count.asked("open")
+        begun, count = monotonic(), self._count
+        count.asked("open")
         try:
             opened = await self._origin.open(key, want)
         except Fault as fault:
-            self._count.failed(fault)
+            count.failed(fault)
             raise
         finally:
-            self._count.took(monotonic() - begun)
-        return MeteredObject(opened, self._count)
+            count.took(monotonic() - begun)
+        return MeteredObject(opened, count)
 
     async def aclose(self) -> None:
         """As the origin below."""
@@ -105,6 +108,7 @@ class _Count:
         self._name, self._meters = name, meters
         self.bytes = 0
         self._asked: dict[str, int] = {}
+        self._quick, self._quick_seconds = 0, 0.0
         meters.before_reading(self._fill_in)
         for kind in names.ERRORS:
             meters.add(names.ORIGIN_ERRORS, 0, name, kind)
@@ -116,13 +120,21 @@ class _Count:
         self._meters.put(names.ORIGIN_BYTES, self.bytes, self._name)
         for operation, count in self._asked.items():
             self._meters.put(names.ORIGIN_REQUESTS, count, self._name, operation)
+        if self._quick:
+            quick, seconds = self._quick, self._quick_seconds
+            self._meters.observe_quick(names.ORIGIN_SECONDS, quick, seconds, self._name)
+            self._quick, self._quick_seconds = 0, 0.0
 
     def failed(self, fault: Fault) -> None:
         if isinstance(fault, OriginFault) or not isinstance(fault, RequestFault):
             self._meters.add(names.ORIGIN_ERRORS, 1, self._name, kind_of(fault))
 
     def took(self, seconds: float) -> None:
-        self._meters.observe(names.ORIGIN_SECONDS, seconds, self._name)
+        if seconds < _QUICK:
+            self._quick += 1
+            self._quick_seconds += seconds
+        else:
+            self._meters.observe(names.ORIGIN_SECONDS, seconds, self._name)
 
 
 class MeteredObject:

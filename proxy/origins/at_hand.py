@@ -6,7 +6,8 @@ small body it saves an asynchronous generator in each layer, which takes longer 
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol
 
 from proxy.semantics.representation import Span
 
@@ -25,6 +26,5 @@ class AtHand(Protocol):
 
 def bytes_at_hand(opened: object, span: Span) -> bytes | None:
     """The span's bytes if they are at hand, else None."""
-    if getattr(opened, "at_hand", None) is None:
-        return None
-    return cast("AtHand", opened).at_hand(span)
+    at_hand: Callable[[Span], bytes | None] | None = getattr(opened, "at_hand", None)
+    return None if at_hand is None else at_hand(span)

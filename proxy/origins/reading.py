@@ -112,13 +112,14 @@ class OpenFile:
 
     def at_hand(self, span: Span) -> bytes | None:
         """As of `proxy.origins.at_hand`: what is in memory, of a file that is unchanged."""
-        if span.length > BUFFER_SIZE:
+        length = span.stop - span.start
+        if length > BUFFER_SIZE:
             return None
         try:
-            buffer = self._read_hot(span.start, span.length, span.stop)
+            buffer = self._read_hot(span.start, length, span.stop)
         except Fault:
             return None
-        return buffer if len(buffer) == span.length else None
+        return buffer if len(buffer) == length else None
 
     async def _lend(self, span: Span) -> AsyncGenerator[Piece, None]:
         """The span's bytes, all but the last of them lent; else as `read`."""

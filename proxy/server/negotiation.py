@@ -37,18 +37,18 @@ async def open_negotiated(
     origin: Origin, key: str, codings: tuple[str, ...], fields: Mapping[str, str], want: Want
 ) -> Negotiated:
     """Opens the best sibling the client accepts, or else the object itself."""
-    accepted: tuple[str, ...] = ()
+    if not codings:
+        return Negotiated(await origin.open(key, want), key)
     absent: list[Lease | None] = []
-    if codings:
-        accepted = acceptable_codings(fields.get("accept-encoding"), codings).accepted
-        for coding in accepted:
-            beside = key + SUFFIX_OF_CODING[coding]
-            try:
-                sibling = await origin.open(beside, want)
-            except NotFound as missing:
-                absent.append(lease_of(missing))
-                continue
-            return Negotiated(_Coded(sibling, key, coding), beside, accepted, tuple(absent))
+    accepted = acceptable_codings(fields.get("accept-encoding"), codings).accepted
+    for coding in accepted:
+        beside = key + SUFFIX_OF_CODING[coding]
+        try:
+            sibling = await origin.open(beside, want)
+        except NotFound as missing:
+            absent.append(lease_of(missing))
+            continue
+        return Negotiated(_Coded(sibling, key, coding), beside, accepted, tuple(absent))
     return Negotiated(await origin.open(key, want), key, accepted, tuple(absent))
 
 

@@ -184,7 +184,10 @@ class _Sender:
         if not isinstance(piece, Stretch):  # of what is lent, the server sees to it
             if kept is not None:
                 kept.append(piece)
-            await self._be_fair(size)
+            self._turn += size
+            if self._turn >= BYTES_PER_TURN and self._left:
+                self._turn = 0
+                await asyncio.sleep(0)
 
     async def _wait(self, sending: Begun[None], patience: float) -> None:
         begun = monotonic()
@@ -212,12 +215,6 @@ class _Sender:
             self._since, progress.waiting_since = 0, now
             loop = asyncio.get_running_loop()
             self._limit.reschedule(loop.time() + self._stall_timeout * (1 + _SLACK))
-
-    async def _be_fair(self, length: int) -> None:
-        self._turn += length
-        if self._turn >= BYTES_PER_TURN and self._left:
-            self._turn = 0
-            await asyncio.sleep(0)
 
     async def _say(self, piece: Piece) -> None:
         progress, send = self._progress, self._send

@@ -69,7 +69,10 @@ async def test_where_a_file_lies_is_asked_once(origin: DirectoryOrigin, asked: l
     assert descriptors() == before
 
 
-async def test_with_zero_it_is_asked_each_time(tmp_path: Path, asked: list[bytes]) -> None:
+async def test_with_zero_it_is_asked_each_time(
+    tmp_path: Path, asked: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_TICK_NS", 0)
     write(tmp_path / "a", b"one")
     async with serving(tmp_path, recheck=0) as origin:
         for _ in range(3):

@@ -16,7 +16,9 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 # RFC 9110 §5.5: no controls but the tab; CR and LF are counted instead, as they end our lines.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # The connection's business, never the app's (RFC 9110 §7.6.1).
-_HOP_BY_HOP = {b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"}
+_HOP_BY_HOP = {b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"}
+# Those that say something about the connection or the head itself.
+_MEANT = {b"connection", b"content-length", b"date"}
 _STATUS_LINES: dict[int, bytes] = {}
 
 # A body up to this size is copied behind its head, so that one piece takes both.
@@ -70,36 +72,41 @@ def write_fields(headers: Iterable[tuple[bytes, bytes]], *, length_allowed: bool
     length: int | None = None
     close = dated = False
     for raw, value in headers:
-        name, line = _line(raw, value)
+        line = _line(raw, value)
+        if line:
+            lines.append(line)
+            continue
+        name = raw.lower()
         if name == b"content-length":
             if length is not None or not value.isdigit():
                 raise ValueError(f"content-length can't be {value!r}")
             length = int(value)
-            if not length_allowed:
-                continue
+            if length_allowed:
+                lines.append(b"content-length: %b\r\n" % value)
         elif name == b"connection":
             close = close or b"close" in value.lower()
-            continue
         elif name == b"date":
             dated = True
-        lines.append(line)
+            lines.append(_checked(b"date", value))
     return Fields(b"".join(lines), length, close, dated)
 
 
 # An app sends the same fields again and again, but for its request's id. The largest values of so
 # many are two megabytes.
 @lru_cache(512)
-def _line(raw: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """A field's name in lower case, and its line; b"" for one that is not the app's to send."""
+def _line(raw: bytes, value: bytes) -> bytes:
+    """A field's line; b"" for one that is more than a line, or not the app's to send."""
     name = bytes(raw).lower()
     if _TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no header name")
-    if name in _HOP_BY_HOP:
-        return name, b""
+    return b"" if name in _HOP_BY_HOP or name in _MEANT else _checked(name, value)
+
+
+def _checked(name: bytes, value: bytes) -> bytes:
     line = b"%b: %b\r\n" % (name, value.strip(b" \t"))
     if line.count(b"\n") != 1 or line.count(b"\r") != 1 or _CONTROL.search(line):
         raise ValueError("the value of a header holds a control byte")
-    return name, line
+    return line
 
 
 def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]:
