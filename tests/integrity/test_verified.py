@@ -433,7 +433,7 @@ async def test_nothing_but_the_end_waits() -> None:
     """A piece is given before the next is read, while it is in the processor's cache."""
     layer = Layer(stored(LARGE, LARGE_SUMS["crc32c"]))
     opened = await layer.origin.open("a")
-    given = 0
+    given = last = 0
     async with aclosing(opened.read(Span(0, len(LARGE)))) as buffers:
         async for buffer in buffers:
             given += len(buffer)
