@@ -141,10 +141,12 @@ def flood(port: int, name: str, until: float, flooded: Flooded) -> None:
 
 
 def attack(port: int, name: str, seconds: float, connections: int, units: int) -> Flooded:
-    """Floods for so many seconds, or until so many units are sent (0: as many as there is time)."""
+    """Floods for so many seconds, or until so many units are sent (0: as many as there is time);
+    each connection once at least."""
     until, flooded = time.monotonic() + seconds, Flooded()
 
     def go_on() -> None:
+        flood(port, name, until, flooded)
         while time.monotonic() < until and not 0 < units <= flooded.units:
             flood(port, name, until, flooded)
 

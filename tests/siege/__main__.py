@@ -10,6 +10,7 @@ against those of the same server at rest, just before and just after.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--scale", type=int, help="how many: 1,000 is all of it")
     parser.add_argument("--only", default="", help="one part: a flood by its name, an origin")
     told = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started ends too
     missed = 0
     for name in told.names:
         siege, seconds, scale = SIEGES[name]

@@ -58,18 +58,7 @@ async def _besiege(what: str, stage: Stage, seconds: float, count: int) -> list[
     ]
     while ends.begun < len(flying) and not ends.failed:
         await asyncio.sleep(0.02)
-    waits, served = list[float](), 0
-    with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", stage.port)))
-            one.setblocking(False)
-        most = stage.descriptors()
-        until = time.monotonic() + seconds / 2
-        while time.monotonic() < until:
-            began = time.monotonic()
-            served += await _is_served(stage.port)
-            waits.append(time.monotonic() - began)
-            await asyncio.sleep(0.05)
+    most, waits, served = await _hold(stage, seconds / 2, count)
     await asyncio.gather(*flying)
     until = time.monotonic() + 15
     while (held := stage.descriptors()) > rest + _ASIDE and time.monotonic() < until:
@@ -88,11 +77,27 @@ async def _besiege(what: str, stage: Stage, seconds: float, count: int) -> list[
     ]
 
 
+async def _hold(stage: Stage, seconds: float, count: int) -> tuple[int, list[float], int]:
+    """Holds so many connections for so long, while new ones come: the descriptors it had, what each
+    of the new ones waited in seconds, and how many of them were served."""
+    waits, served = list[float](), 0
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", stage.port)))
+            one.setblocking(False)
+        most = stage.descriptors()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            began = time.monotonic()
+            served += await _is_served(stage.port)
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.05)
+    return most, waits, served
+
+
 async def _is_served(port: int) -> bool:
     """Whether a new one is; otherwise it has to be refused, in one way or another."""
     try:
         return await talk.get(port, f"/{SMALL}", 10) == SMALL_BODY
-    except TimeoutError:
-        return False
-    except (OSError, AssertionError):
+    except (OSError, TimeoutError, AssertionError):
         return False

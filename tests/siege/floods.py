@@ -60,7 +60,7 @@ def resets(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
     streams = _STREAMS_PER_SCALE * scale
     forms = {
         "rapid reset of an object": (str(2 * seconds), streams),
-        "rapid reset by hundreds": ("0.01", 2 * _AT_ONCE),
+        "rapid reset by hundreds": ("0", 2 * _AT_ONCE),
     }
     with over_store(Wish(size=8 * MIB), cached=False) as stage:
         for name, (longest, units) in forms.items():

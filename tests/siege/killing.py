@@ -51,7 +51,7 @@ async def _kill_workers(stage: Stage, seconds: float, readers: int) -> list[Crit
     strangers = [how for how, port in ends.failures if port not in own]
     what = f"kill -9 of {kills} workers"
     return [
-        at_least(f"{what}: kills", kills, max(1, seconds / _EVERY / 4)),
+        at_least(f"{what}: kills", kills, 1),
         at_least(f"{what}: whole downloads", ends.ended["whole"], 1),
         at_most(f"{what}: wrong downloads", ends.ended["wrong"], 0),
         at_most(

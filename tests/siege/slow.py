@@ -21,9 +21,10 @@ _ASIDE = 4
 
 
 def slow(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
-    """`scale` readers of an object of as many MiB (1,024 at most) stop for so long, which is the
-    stall timeout too."""
-    wish = Wish(size=max(16, min(scale, 1024)) // 8 * 8 * MIB, stall=seconds)
+    """`scale` readers stop for so long, which is the stall timeout too. The object has a GiB, or in
+    short as many MiB as there are readers."""
+    size = 1024 if scale >= 1000 else max(16, scale // 8 * 8)
+    wish = Wish(size=size * MIB, stall=seconds)
     for origin in ("directory", "cache"):
         if only not in ("", origin):
             continue
