@@ -76,7 +76,12 @@ TABLE = [
     ),
     (
         "[admin]\nxyz = 1",
-        ["h.toml:5: admin.xyz = 1: is not a known key; known here: bind, token, token_file, debug"],
+        [
+            (
+                "h.toml:5: admin.xyz = 1: is not a known key; "
+                "known here: bind, token, token_file, debug, purge_timeout"
+            )
+        ],
     ),
     (
         '[admin]\nbind = "0.0.0.0:9090"',
