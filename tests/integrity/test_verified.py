@@ -436,9 +436,8 @@ async def test_nothing_but_the_end_waits() -> None:
     given = last = 0
     async with aclosing(opened.read(Span(0, len(LARGE)))) as buffers:
         async for buffer in buffers:
-            given += len(buffer)
+            given, last = given + len(buffer), len(buffer)
             assert layer.watched.was_read == given
-            last = len(buffer)
     assert (given, last) == (len(LARGE), LAST_PIECE)
     await opened.aclose()
 

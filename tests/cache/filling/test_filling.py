@@ -277,13 +277,15 @@ async def test_what_came_through_another_process_s_file_is_compared_before_its_e
     assert found.followed
     held.write([right[:10], b"?" if damaged else right[10:11], right[11:]])
     await until(lambda: found.received == found.length)
-    assert found.state == "growing"
+    ending = asyncio.create_task(found.settled())
+    await asyncio.sleep(0.01)
+    assert not ending.done()
     held.write([write_footer(made.entry.label_of(0), sums.table())])
     if damaged:
         with pytest.raises(OriginFault, match="damaged"):
-            await found.settled()
+            await ending
     else:
-        await found.settled()
+        await ending
         assert found.table == sums.table()
     held.withdraw()
     held.close()
