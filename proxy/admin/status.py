@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import as_json, only
+from proxy.observability import flow_metrics
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Fleet, Reply
 from proxy.observability.meters import Value, Values
@@ -90,11 +91,12 @@ def digest(values: Values) -> dict[str, Any]:
         "origin_errors": _by_label(values, names.ORIGIN_ERRORS, 0),
         "origin_up": _by_label(values, names.ORIGIN_UP, 0),
         "flow": {
-            "connections": _sum(values, names.CONNECTIONS),
-            "connections_limit": _sum(values, names.CONNECTIONS_LIMIT),
-            "paused": _sum(values, names.PAUSED),
-            "refused": _sum(values, names.REFUSED) + _sum(values, names.ORIGIN_QUEUE_REFUSED),
-            "queue": _by_label(values, names.ORIGIN_QUEUE, 0),
+            "connections": _sum(values, flow_metrics.CONNECTIONS),
+            "connections_limit": _sum(values, flow_metrics.CONNECTIONS_LIMIT),
+            "paused": _sum(values, flow_metrics.PAUSED),
+            "refused": _sum(values, flow_metrics.REFUSED)
+            + _sum(values, flow_metrics.ORIGIN_QUEUE_REFUSED),
+            "queue": _by_label(values, flow_metrics.ORIGIN_QUEUE, 0),
         },
         "cache": {
             "answers": _by_label(values, names.CACHE_ANSWERS, 0),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from proxy.observability import metrics as names
+from proxy.observability import flow_metrics
 from proxy.observability.meters import Meters
 from proxy.origins.waiting import Waiting
 
@@ -17,7 +17,7 @@ class Crowd:
 
     Attributes:
         connections: those that are open, of `most` that may be.
-        refused: what was refused since the start, by reason: see `metrics.SHED`.
+        refused: what was refused since the start, by reason: see `flow_metrics.SHED`.
     """
 
     connections: int = 0
@@ -30,10 +30,10 @@ def measure_crowd(meters: Meters, look: Callable[[], Crowd]) -> None:
 
     def fill_in() -> None:
         crowd = look()
-        meters.put(names.CONNECTIONS, crowd.connections)
-        meters.put(names.CONNECTIONS_LIMIT, crowd.most)
-        for reason in names.SHED:
-            meters.put(names.REFUSED, crowd.refused.get(reason, 0), reason)
+        meters.put(flow_metrics.CONNECTIONS, crowd.connections)
+        meters.put(flow_metrics.CONNECTIONS_LIMIT, crowd.most)
+        for reason in flow_metrics.SHED:
+            meters.put(flow_metrics.REFUSED, crowd.refused.get(reason, 0), reason)
 
     meters.before_reading(fill_in)
 
@@ -44,14 +44,14 @@ def measure_waiting(meters: Meters, origin: str, look: Callable[[], Waiting]) ->
     def fill_in() -> None:
         now = look()
         for metric, value in (
-            (names.ORIGIN_CONNECTIONS, now.used),
-            (names.ORIGIN_CONNECTIONS_LIMIT, now.most),
-            (names.ORIGIN_QUEUE, now.queued),
-            (names.ORIGIN_QUEUE_WAITS, now.waits),
-            (names.ORIGIN_QUEUE_SECONDS, now.seconds),
+            (flow_metrics.ORIGIN_CONNECTIONS, now.used),
+            (flow_metrics.ORIGIN_CONNECTIONS_LIMIT, now.most),
+            (flow_metrics.ORIGIN_QUEUE, now.queued),
+            (flow_metrics.ORIGIN_QUEUE_WAITS, now.waits),
+            (flow_metrics.ORIGIN_QUEUE_SECONDS, now.seconds),
         ):
             meters.put(metric, value, origin)
-        meters.put(names.ORIGIN_QUEUE_REFUSED, now.full, origin, "full")
-        meters.put(names.ORIGIN_QUEUE_REFUSED, now.late, origin, "late")
+        meters.put(flow_metrics.ORIGIN_QUEUE_REFUSED, now.full, origin, "full")
+        meters.put(flow_metrics.ORIGIN_QUEUE_REFUSED, now.late, origin, "late")
 
     meters.before_reading(fill_in)

@@ -1,4 +1,5 @@
-"""Every metric there is: its name, its labels, what it counts. The only file with a metric's name.
+"""Every metric there is: its name, its labels, what it counts. Only this file and that of the flow
+(`flow_metrics`) have a metric's name.
 
 A label has a closed set of values, or one that the configuration bounds. Never a path, a key, an
 address of a client or anything else that a request chooses: whoever asks for a million names must
@@ -8,35 +9,12 @@ not make a million series. docs/metrics.md tells the same as this table; a test 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from proxy.observability import flow_metrics
+from proxy.observability.metric import OF_ORIGINS, Label, Metric
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A label: its name, and its values or what bounds them."""
-
-    name: str
-    values: tuple[str, ...] | str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Metric:
-    """One metric. Seconds and bytes are its units, as the name says.
-
-    Attributes:
-        name: with "_total" for a counter, as it is scraped.
-        help: one sentence.
-        buckets: upper bounds of a histogram, without the infinite one.
-        merge: how a gauge's values of several processes become one; counters are always added.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[Label, ...] = ()
-    buckets: tuple[float, ...] = ()
-    merge: Literal["sum", "max"] = "sum"
+__all__ = ["Label", "Metric"]  # beside all that is said here
 
 
 OTHER: Final = "other"
@@ -66,7 +44,7 @@ ERRORS: Final = (
 RETRIES: Final = ("retry", "resume", "exhausted")
 
 _STATUS: Final = Label("status", STATUSES)
-_ORIGIN: Final = Label("origin", "the names of [origins.…]")
+_ORIGIN: Final = OF_ORIGINS
 _PROCESS: Final = Label("process", '"supervisor", and "worker-0" to one less than server.workers')
 
 # A stop at a 304 (under 1 ms) and at a film over a slow line (two hours), about 2.5 apart between.
@@ -170,56 +148,6 @@ ORIGIN_UP: Final = Metric(
     "1 if the origin answered the last look of at least one worker.",
     (_ORIGIN,),
     merge="max",
-)
-
-# --- flow: what is full, what waits, and what is refused ------------------------------------------
-
-SHED: Final = ("connections", "address", "descriptors", "requests")
-
-CONNECTIONS: Final = Metric(
-    "headgate_connections", "gauge", "Connections with clients, those in their handshake too."
-)
-CONNECTIONS_LIMIT: Final = Metric(
-    "headgate_connections_limit", "gauge", "How many there may be, of all workers."
-)
-REFUSED: Final = Metric(
-    "headgate_refused_total",
-    "counter",
-    "Connections refused by a limit (all, of one address) or for want of descriptors; and requests"
-    " over HTTP/2 by that on requests at once.",
-    (Label("reason", SHED),),
-)
-PAUSED: Final = Metric(
-    "headgate_responses_paused", "gauge", "Responses whose client has taken nothing for a second."
-)
-PAUSED_SECONDS: Final = Metric(
-    "headgate_paused_seconds_total",
-    "counter",
-    "Time that bodies waited for their clients to take more, all responses added up.",
-)
-ORIGIN_CONNECTIONS: Final = Metric(
-    "headgate_origin_connections", "gauge", "Requests under way to a store.", (_ORIGIN,)
-)
-ORIGIN_CONNECTIONS_LIMIT: Final = Metric(
-    "headgate_origin_connections_limit",
-    "gauge",
-    "How many there may be (max_connections), of all workers.",
-    (_ORIGIN,),
-)
-ORIGIN_QUEUE: Final = Metric(
-    "headgate_origin_queue", "gauge", "Requests that wait for such a connection.", (_ORIGIN,)
-)
-ORIGIN_QUEUE_WAITS: Final = Metric(
-    "headgate_origin_queue_waits_total", "counter", "Requests that had to wait for one.", (_ORIGIN,)
-)
-ORIGIN_QUEUE_SECONDS: Final = Metric(
-    "headgate_origin_queue_seconds_total", "counter", "The time they waited.", (_ORIGIN,)
-)
-ORIGIN_QUEUE_REFUSED: Final = Metric(
-    "headgate_origin_queue_refused_total",
-    "counter",
-    "Those that were given up: too many waited already (full), or none came free in time (late).",
-    (_ORIGIN, Label("reason", ("full", "late"))),
 )
 
 # --- verification -------------------------------------------------------------------------------
@@ -448,7 +376,9 @@ BUILD: Final = Metric(
 )
 
 BY_NAME: Final[Mapping[str, Metric]] = {
-    one.name: one for one in list(globals().values()) if isinstance(one, Metric)
+    one.name: one
+    for one in [*globals().values(), *vars(flow_metrics).values()]
+    if isinstance(one, Metric)
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, NamedTuple, Protocol
 
+from proxy.observability import flow_metrics
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord, as_json
 from proxy.observability.hot_tally import QUICK, HotTallies
@@ -162,9 +163,9 @@ class Responses:
         self.meters.put(names.SENT_BYTES, self._sent + self.hot.sent + in_flight)
         before = monotonic() - PAUSED_AFTER
         paused = sum(1 for one in running if 0 < one.sending.waiting_since <= before)
-        self.meters.put(names.PAUSED, paused)
+        self.meters.put(flow_metrics.PAUSED, paused)
         waited = sum(one.sending.waited for one in running)
-        self.meters.put(names.PAUSED_SECONDS, self._waited + waited)
+        self.meters.put(flow_metrics.PAUSED_SECONDS, self._waited + waited)
 
     def mark(self) -> None:
         """Takes the rates; to be called every few seconds."""

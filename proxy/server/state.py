@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
-from proxy.observability.metrics import SHED
+from proxy.observability.flow_metrics import SHED
 from proxy.server.admission import Admission
 from proxy.server.descriptors import most_connections
 from proxy.server.hot import HotPath

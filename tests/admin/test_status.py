@@ -9,6 +9,7 @@ import httpx
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
 from proxy.admin.status import digest
+from proxy.observability import flow_metrics
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
 from tests.admin.fleet import StubFleet
@@ -87,11 +88,11 @@ def test_the_digest_tells_of_the_cache() -> None:
 
 def test_the_digest_tells_what_waits_and_what_is_refused() -> None:
     meters = Meters()
-    meters.put(names.CONNECTIONS, 12)
-    meters.put(names.PAUSED, 2)
-    meters.put(names.REFUSED, 3, "connections")
-    meters.put(names.ORIGIN_QUEUE_REFUSED, 1, "media", "late")
-    meters.put(names.ORIGIN_QUEUE, 5, "media")
+    meters.put(flow_metrics.CONNECTIONS, 12)
+    meters.put(flow_metrics.PAUSED, 2)
+    meters.put(flow_metrics.REFUSED, 3, "connections")
+    meters.put(flow_metrics.ORIGIN_QUEUE_REFUSED, 1, "media", "late")
+    meters.put(flow_metrics.ORIGIN_QUEUE, 5, "media")
     told = digest(meters.read())["flow"]
     assert (told["connections"], told["paused"], told["refused"]) == (12, 2, 4)
     assert told["queue"] == {"media": 5}

@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 
+from proxy.observability import flow_metrics
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord
 from proxy.observability.meters import Meters, Value
@@ -120,7 +121,9 @@ def test_waits_for_clients_are_added_up_of_those_in_flight_too() -> None:
 
     def told() -> tuple[object, object]:
         values = meters.read()
-        return values[names.PAUSED.name][0][1], values[names.PAUSED_SECONDS.name][0][1]
+        return values[flow_metrics.PAUSED.name][0][1], values[flow_metrics.PAUSED_SECONDS.name][0][
+            1
+        ]
 
     assert told() == (0, 0)
     waits = Sending(started=True, waiting_since=monotonic() - 5, waited=2.0)
