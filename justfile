@@ -152,7 +152,7 @@ stress-test *ARGS: _develop
 profile *ARGS: _develop
     @{{ python }} -m tests.load.run files --profile 20 "$@"
 
-# Headgate beside nginx, Varnish, Caddy and rclone, in one run of about five minutes
+# Headgate beside nginx, Varnish, Caddy and rclone, in one run of about ten minutes: --only stampede
 [group('measure')]
 bench *ARGS: _develop
     @deploy/tools/system-packages bench

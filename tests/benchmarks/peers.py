@@ -1,6 +1,6 @@
 """Headgate beside what else one could use, in one run: `just bench`.
 
-    just bench                         three rounds of a second each, about eight minutes
+    just bench                         three rounds of a second each, about ten minutes
     just bench --rounds 7 --seconds 3  for figures to keep, on a quiet machine
     just bench --only "S3, 1 KiB"      what begins so: rows, "slow readers", "cold", "stampede",
                                        "corrupt origin"

@@ -6,6 +6,7 @@ and `tables`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -42,10 +43,11 @@ FULL = Sizes(cold=GIB, clients=1000, object=GIB, join=5.0)
 
 def cold_objects(faults: Faults, share: machine.Share, sizes: Sizes, rounds: int) -> dict[str, Any]:
     """Large objects of a store that is slow to start, and then the same warm."""
-    plan = cold.Cold(size=sizes.cold, rounds=rounds)
+    plan, load_average = cold.Cold(size=sizes.cold, rounds=rounds), os.getloadavg()
     began, then = cold.measure(faults, share, plan)
     return {
         **{name: getattr(plan, name) for name in ("size", "delay", "rate")},
+        "load_average": load_average,
         "cold": {row.name: _told(row) for row in began},
         "warm": {row.name: _told(row) for row in then},
     }
@@ -58,6 +60,7 @@ def _told(row: Row) -> dict[str, list[float]]:
 def stampedes(ground: Ground, faults: Faults, share: machine.Share, sizes: Sizes) -> dict[str, Any]:
     """Many clients and a slow one on one cold object, through each who can keep it."""
     plan = Stampede("stampede", sizes.object, sizes.clients, cache=None, join=sizes.join)
+    load_average = os.getloadavg()
     put(faults.store, plan.key, plan.size)
     found: dict[str, Any] = {}
     for name, start in _keepers(ground, faults, share).items():
@@ -68,7 +71,8 @@ def stampedes(ground: Ground, faults: Faults, share: machine.Share, sizes: Sizes
         found[name] = {**asdict(outcome), "amplification": outcome.amplification}
         found[name]["waited"] = outcome.waited
         print(f"stampede: {name}", file=sys.stderr, flush=True)
-    return {"clients": plan.clients, "size": plan.size, "join": plan.join, "found": found}
+    asked = {name: getattr(plan, name) for name in ("clients", "size", "join")}
+    return {**asked, "load_average": load_average, "found": found}
 
 
 def _keepers(

@@ -115,7 +115,7 @@ def _cold(found: dict[str, Any]) -> str:
         f"Cold: each round another object of {found['size'] / MIB:,.0f} MiB, that nobody has asked"
         f" for, from a store with {found['delay'] * 1000:.0f} ms to its first byte and"
         f" {found['rate'] / 1e6:.0f} MB/s on each connection; then the last one again, from those"
-        " that keep it. Slices of 8 MiB.",
+        f" that keep it. Slices of 8 MiB. {_load(found)}",
         "cold | median | spread | of one stream | processor time | then warm | processor time",
     )
     one_stream = median(next(iter(found["cold"].values()))["values"])
@@ -134,7 +134,8 @@ def _stampede(found: dict[str, Any]) -> str:
     lines = _head(
         f"Stampede: {found['clients']:,} clients come within {found['join']:.0f} s to one object of"
         f" {found['size'] / MIB:,.0f} MiB that nobody has asked for, after one that takes 10 kB a"
-        " second of it. What the store was asked for and sent, the relay before it counted.",
+        " second of it. What the store was asked for and sent, the relay before it counted."
+        f" {_load(found)}",
         "stampede | GETs | store's bytes ÷ object | bodies right | to clients | processor time"
         " | slowest client | waited for the slow one | most memory of a process",
     )
@@ -162,6 +163,10 @@ def _corrupt(found: dict[str, Any]) -> str:
         for name, one in found.items()
     ]
     return "\n".join(lines)
+
+
+def _load(found: dict[str, Any]) -> str:
+    return f"Load average when this began {found['load_average'][0]:.1f}."
 
 
 def _head(conditions: str, columns: str) -> list[str]:

@@ -34,12 +34,12 @@ RESULT: dict[str, Any] = {
     "slow": {"nginx": {"readers": 1000, "memory": 2048, "median": 1, "p99": 2},
              "Headgate": {"failed": "it was"}},
     "cold": {
-        "size": 2**27, "delay": 0.03, "rate": 40e6,
+        "size": 2**27, "delay": 0.03, "rate": 40e6, "load_average": [3.5, 1, 1],
         "cold": {"the store itself": cell(40), "Headgate": cell(200, 160, 180, cost=2.0)},
         "warm": {"Headgate": cell(2000, cost=0.5)},
     },
     "stampede": {
-        "clients": 200, "size": 2**25, "join": 2.0,
+        "clients": 200, "size": 2**25, "join": 2.0, "load_average": [4.5, 1, 1],
         "found": {"Headgate": {
             "gets": 4, "amplification": 1.05, "waited": "nobody", "memory": [2**20, 2**21],
             "cpu": 3.0, "seen": {"right": 200, "received": 6e9, "seconds": 6.0, "slowest": 7.0},
@@ -74,6 +74,8 @@ def test_what_was_asked_of_a_slow_and_counted_store_says_its_conditions() -> Non
     assert "| the store itself | 40 MB/s | 40 to 40 | 1.00 | 0.01 s/GB | | |" in text
     ours = "180 MB/s | 160 to 200 | 4.50 | 2.00 s/GB | 2,000 MB/s | 0.50 s/GB |"
     assert f"| Headgate | {ours}" in text
+    assert "this began 3.5." in text
+    assert "this began 4.5." in text
     assert "200 clients come within 2 s to one object of 32 MiB" in text
     ours = "4 | 1.050 | 200 | 1,000 MB/s | 0.50 s/GB | 7.0 s | nobody | 2 MiB |"
     assert f"| Headgate | {ours}" in text

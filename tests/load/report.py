@@ -84,10 +84,15 @@ def _figures(folders: Sequence[Path], runs: Sequence[dict[str, Any]]) -> str:
     )
     rows = "".join(
         f"<tr><td>{escape(f'{kind.name}, {kind.unit}' if kind.unit else kind.name)}"
-        + "".join(f"<td>{one[kind]:.1f}" if kind in one else "<td>" for one in found)
+        + "".join(f"<td>{_shown(one[kind])}" if kind in one else "<td>" for one in found)
         for kind in kinds
     )
     return f"<table><tr><th>{head}{rows}</table>"
+
+
+def _shown(value: float) -> str:
+    """One digit behind the point; of what is small, more."""
+    return f"{value:,.1f}" if value >= 10 or value == 0 else f"{value:.3g}"
 
 
 def _charts(runs: Sequence[dict[str, Any]]) -> str:

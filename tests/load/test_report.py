@@ -33,6 +33,15 @@ def test_a_page_of_several_runs(tmp_path: Path) -> None:
     HTMLParser().feed(text)
 
 
+def test_small_figures_are_not_rounded_to_nothing(tmp_path: Path) -> None:
+    counted = {"headgate_sent_bytes_total": 1000.0, "headgate_origin_bytes_total": 1.2}
+    (tmp_path / "run.json").write_text(json.dumps(run(counted=counted)))
+    assert main([str(tmp_path), "--output", str(tmp_path / "report.html")]) == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "origin&#x27;s bytes per byte sent<td>0.0012" in text
+    assert "requests, per s<td>100.0" in text
+
+
 def test_no_run_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nothing")]) == 1
     assert "nothing" in capsys.readouterr().err
