@@ -133,7 +133,7 @@ class _Worker:
         serving = self._serving = Serving(made.app, Limits(**plan["limits"]), made.hot)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
-        quic = [socket.socket(fileno=one) for one in plan["quic"]]
+        quic = [socket.socket(fileno=one) for one in plan.get("quic", ())]
         if secure:
             files = TLSFiles((), plan["certificate"], plan["key"])
             await serving.open(secure, make_context(files))
