@@ -11,6 +11,7 @@ quic          aioquic's connection, bounded
 
 On sockets:
 
-datagrams     UDP sockets                      protocol    one connection: timers, tasks, its end
+datagrams     UDP sockets                      link        the socket of one connection
 endpoint      whose a datagram is              opening     where it begins
+protocol      one connection: timers, tasks, its end
 """
