@@ -141,7 +141,7 @@ class _Worker:
         made.watch(serving.crowd)
         clear = [socket.socket(fileno=one) for one in plan["clear"]]
         secure = [socket.socket(fileno=one) for one in plan["secure"]]
-        quic = [socket.socket(fileno=one) for one in plan["quic"]]
+        quic = [socket.socket(fileno=one) for one in plan.get("quic", ())]
         if secure:
             files = TLSFiles((), plan["certificate"], plan["key"])
             await serving.open(secure, make_context(files))

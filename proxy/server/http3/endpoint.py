@@ -14,7 +14,7 @@ import os
 import socket
 from time import monotonic
 
-from aioquic.buffer import Buffer  # type: ignore[attr-defined]
+from aioquic._buffer import Buffer
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from aioquic.quic.packet import (
     QuicHeader,
@@ -27,6 +27,7 @@ from aioquic.quic.retry import QuicRetryTokenHandler
 
 from proxy.server.admission import party_of
 from proxy.server.http3.datagrams import Datagram, connect, listen, receive
+from proxy.server.http3.link import Link
 from proxy.server.http3.protocol import Http3, Opening
 from proxy.server.state import Peer, ServerState
 
@@ -153,9 +154,10 @@ class Endpoint:
             self._state.admission.dismiss(party)
             self._note_refusal(f"there is no socket for it: {error}")
             return
-        server = own.getsockname()
-        peer = Peer((str(datagram.client[0]), int(str(datagram.client[1]))), server[:2], tls=True)
-        opening = Opening(own, datagram.client, original, retried, self._configuration)
+        link = Link(own, datagram.client, self._send_elsewhere)
+        client = str(datagram.client[0]), int(str(datagram.client[1]))
+        peer = Peer(client, link.host, tls=True)
+        opening = Opening(link, original, retried, self._configuration)
         connection = Http3(self._state, peer, self, self._connections, opening)
         connection.party = party
         self._connections.add(connection, header.destination_cid)
@@ -197,7 +199,7 @@ class Endpoint:
         except OSError:
             pass  # as if it were lost on its way
 
-    def send_elsewhere(self, data: bytes, client: tuple[object, ...]) -> None:
+    def _send_elsewhere(self, data: bytes, client: tuple[object, ...]) -> None:
         """Sends to another address than the connection's socket does: its client is moving."""
         try:
             self._listener.sendto(data, client)

@@ -6,7 +6,6 @@ What the frames mean is decided in `connection.py`, what QUIC may hold in `quic.
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -25,14 +24,11 @@ from proxy.server.http2.streams import Stream
 from proxy.server.http3.connection import Connection
 from proxy.server.http3.datagrams import Datagram
 from proxy.server.http3.faults import ErrorCode
+from proxy.server.http3.link import Link
 from proxy.server.http3.qpack import BLOCKS
 from proxy.server.http3.quic import Quic
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
-# Datagrams read in one turn of the loop: one or two milliseconds.
-_AT_ONCE = 16
-# Datagrams that wait because the kernel takes no more; aioquic's pacing makes no more at once.
-_MOST_OUT = 64
 # Seconds. aioquic paces by microseconds; this is what the loop's timers can do.
 _TICK = 0.001
 # Seconds for a handshake, and for a request's head once it has begun.
@@ -55,14 +51,12 @@ class Opening:
     """What a connection begins with.
 
     Attributes:
-        socket: its own, connected to the client.
-        client: the address it is connected to.
+        link: its own socket.
         original_id: what the client called us first, `retry_id`: what it was told to.
         configuration: aioquic's.
     """
 
-    socket: socket.socket
-    client: tuple[object, ...]
+    link: Link
     original_id: bytes
     retry_id: bytes | None
     configuration: QuicConfiguration
@@ -73,9 +67,6 @@ class Way(Protocol):
 
     def take(self, datagram: Datagram) -> None:
         """Finds out whose a datagram is."""
-
-    def send_elsewhere(self, data: bytes, client: tuple[object, ...]) -> None:
-        """Sends to another address than the connection's socket does."""
 
 
 class Registry(Protocol):
@@ -111,7 +102,7 @@ class Http3(ClientProtocol):
         super().__init__(state, peer)
         self._loop = asyncio.get_running_loop()
         self._way, self._registry = way, registry
-        self._socket, self._client_address = opening.socket, opening.client
+        self._link = opening.link
         limits, budget = state.limits, Budget(monotonic)
         self._quic = Quic(
             opening.configuration,
@@ -133,7 +124,6 @@ class Http3(ClientProtocol):
         self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: dict[Exchange, asyncio.Task[None]] = {}
-        self._out: list[bytes] = []
         self._late: dict[int, float] = {}
         self._flushing: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -143,18 +133,14 @@ class Http3(ClientProtocol):
         registry.add(self, self._quic.host_cid)
         registry.handshakes += 1
         state.enter(self)
-        self._loop.add_reader(self._socket, self._receive_some)
+        self._link.open(self._receive_some, self.flush_soon)
         self._ticking = self._loop.call_later(1.0, self._tick)
 
     # --- from the network -----------------------------------------------------------------------
 
     def _receive_some(self) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                data = self._socket.recv(2**16)
-            except OSError:  # none, or the client's port is closed, which QUIC does not believe
-                break
-            self._way.take(Datagram(data, self._client_address, ""))
+        for data in self._link.receive():
+            self._way.take(Datagram(data, self._link.client, ""))
             if self.paused:
                 return
 
@@ -277,8 +263,8 @@ class Http3(ClientProtocol):
             return
         self.connection.sender.feed()
         self._settle()
-        if not self._out:
-            self._send(self._quic.datagrams_to_send(monotonic()))
+        if not self._link.full:
+            self._send()
             if self._quic.ending:
                 self._leave()
                 return
@@ -298,43 +284,9 @@ class Http3(ClientProtocol):
                 exchange.moved()
         moved.clear()
 
-    def _send(self, datagrams: list[tuple[bytes, tuple[object, ...]]]) -> None:
-        for data, client in datagrams:
-            if client != self._client_address:
-                self._way.send_elsewhere(data, client)
-            elif self._out or not self._send_one(data):
-                self._out.append(data)
-        if self._out:
-            del self._out[_MOST_OUT:]
-            self._loop.add_writer(self._socket, self._send_rest)
-        self._follow()
-
-    def _send_one(self, data: bytes) -> bool:
-        """Whether the kernel took it; what it refuses for good counts as lost on its way."""
-        try:
-            self._socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            pass
-        return True
-
-    def _send_rest(self) -> None:
-        while self._out and self._send_one(self._out[0]):
-            del self._out[0]
-        if not self._out:
-            self._loop.remove_writer(self._socket)
-            self.flush_soon()
-
-    def _follow(self) -> None:
-        """The client has moved to another address (RFC 9000 §9): our socket goes with it."""
-        now = self._quic.get_peer_address()
-        if now is not None and now != self._client_address and not self.paused:
-            try:
-                self._socket.connect(now)
-            except OSError:
-                return
-            self._client_address = now
+    def _send(self) -> None:
+        self._link.send(self._quic.datagrams_to_send(monotonic()))
+        self._link.follow(self._quic.get_peer_address())
 
     def _earn(self) -> None:
         """What the client took entitles it to window updates."""
@@ -428,7 +380,7 @@ class Http3(ClientProtocol):
         """Says so once, and is gone: a client that missed it finds out by itself."""
         if not self.paused:
             self._quic.close(code)
-            self._send(self._quic.datagrams_to_send(monotonic()))
+            self._send()
             self._leave()
 
     def _leave(self) -> None:
@@ -439,9 +391,7 @@ class Http3(ClientProtocol):
         for handle in (self._timer, self._flushing, self._ticking):
             if handle is not None:
                 handle.cancel()
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._socket.close()
+        self._link.close()
         if self._shaking:
             self._shaking = False
             self._registry.handshakes -= 1

@@ -8,8 +8,9 @@ anybody reads, takes whatever it is given to send, and counts no frames.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-from aioquic.buffer import Buffer  # type: ignore[attr-defined]
+from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
@@ -202,7 +203,7 @@ class Quic(QuicConnection):
 
 def _excessive(why: str) -> QuicConnectionError:
     """An error of the application's, not of QUIC's: there is no type of frame in it."""
-    return QuicConnectionError(ErrorCode.EXCESSIVE_LOAD, None, why)  # type: ignore[arg-type]
+    return QuicConnectionError(ErrorCode.EXCESSIVE_LOAD, cast("int", None), why)
 
 
 def _counted(name: str, kind: Kind) -> None:

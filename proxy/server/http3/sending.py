@@ -7,6 +7,7 @@ each is given a little, and QUIC sends of those that may be sent, one packet aft
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from proxy.server.http2.flow import Outflow
 from proxy.server.http2.streams import Stream
@@ -96,7 +97,8 @@ class Sender:
 
     def _write(self, stream: Stream, data: Buffer, *, end: bool = False) -> None:
         if self._quic.can_send(stream.id):  # else the client has stopped it: we hear of it soon
-            self._quic.send_stream_data(stream.id, data, end)  # type: ignore[arg-type]  # a bytearray takes it
+            # A bytearray takes it, which any buffer can be added to.
+            self._quic.send_stream_data(stream.id, cast("bytes", data), end)
 
     def _end(self, stream: Stream) -> None:
         stream.response_ended = True

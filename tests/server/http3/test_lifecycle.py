@@ -29,9 +29,9 @@ def bound() -> tuple[socket.socket, int]:
     return one, one.getsockname()[1]
 
 
-def serving(directory: Path, **limits: float) -> tuple[Serving, int]:
+def serving(directory: Path, limits: Limits | None = None) -> tuple[Serving, int]:
     """An app on a UDP socket, in this process."""
-    made = Serving(ToyApp(b""), Limits(**limits))  # type: ignore[arg-type]
+    made = Serving(ToyApp(b""), limits or Limits())
     one, port = bound()
     made.open_http3([one], TLSFiles((), *certificate(directory)))
     return made, port
@@ -84,7 +84,7 @@ async def test_requests_behind_the_last_goaway_are_rejected(tmp_path: Path) -> N
 
 
 async def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
-    made, port = serving(tmp_path, keep_alive_timeout=0.5)
+    made, port = serving(tmp_path, Limits(keep_alive_timeout=0.5))
     async with talking(port) as client:
         assert (await client.get("/slow?100,10")).size == 100 * 8192  # longer than that
         assert await client.until_closed() == ErrorCode.NO_ERROR
@@ -93,7 +93,7 @@ async def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
 
 
 async def test_connections_count_with_all_others(tmp_path: Path) -> None:
-    made, port = serving(tmp_path, max_connections_per_address=2)
+    made, port = serving(tmp_path, Limits(max_connections_per_address=2))
     async with talking(port) as one, talking(port):
         assert (await one.get("/x")).body == b"hello"
         assert await refused(port)
@@ -144,7 +144,7 @@ async def test_a_head_that_does_not_come_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.server.http3.protocol._HEAD_TIMEOUT", 1.0)
-    made, port = serving(tmp_path, keep_alive_timeout=60)
+    made, port = serving(tmp_path, Limits(keep_alive_timeout=60))
     async with talking(port) as client:
         stream = client.raw_stream(b"\x01\x20half")
         await client.over(stream)
