@@ -71,7 +71,7 @@ class Quic(QuicConnection):
     def room(self, stream_id: int) -> int:
         """How many more bytes the stream takes now."""
         stream = self._streams.get(stream_id)
-        if stream is None:
+        if stream is None or stream.sender.is_finished or self._is_reset(stream):
             return 0
         sender = stream.sender
         written = sender._buffer_stop  # noqa: SLF001
