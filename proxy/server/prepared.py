@@ -29,9 +29,9 @@ from proxy.server.hot_requests import METHODS, Asked, path_of, read_asked
 # Bodies above this are read and sent in pieces; what a task costs is little beside them.
 MOST_BODY = 64 * 1024
 # What a variant takes beside its body, at most: four answers, lease and keys, and their fields as
-# pairs and as either protocol writes them. Measured: tests/server/test_prepared.py.
+# pairs and as each protocol writes them. Measured: tests/server/test_prepared.py.
 OVERHEAD = 5 * 1024
-_COPIES_OF_FIELDS = 6
+_COPIES_OF_FIELDS = 8
 # What the log says of the cache where it gave the bytes; as of an answer that was not prepared.
 _FROM_MEMORY = f"{names.CACHE_HIT} (memory)"
 # Readings of Accept-Encoding that are remembered; browsers send half a dozen.

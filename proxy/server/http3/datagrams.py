@@ -8,6 +8,7 @@ what lets a worker drain while its successor listens on the same socket.
 from __future__ import annotations
 
 import socket
+import sys
 from typing import NamedTuple
 
 # Bytes: more than any datagram has that is not in a jumbo frame.
@@ -35,7 +36,7 @@ def listen(one: socket.socket) -> None:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD)
     if one.family == socket.AF_INET6:
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    else:
+    elif sys.platform == "linux":
         one.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 

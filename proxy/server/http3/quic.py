@@ -34,6 +34,9 @@ STREAM_WINDOW, CONNECTION_WINDOW = 2**16, 2**19
 # What one stream may have in aioquic that is not yet sent, and not yet acknowledged. The second is
 # what a distant client's speed needs; one that stops reading leaves the first.
 MOST_UNSENT, MOST_HELD = 2**16, 2**20
+# Of the second the streams of a connection have a share of this, but never less than the first
+# twice: a client that acknowledges all but the first packet of each stream leaves that.
+MOST_SHARED = 2**22
 # What may be on the wire of one connection: a client that acknowledges nothing leaves this.
 MOST_IN_FLIGHT = 2**21
 # Streams that carry no request: control and QPACK's two, and what a client tries out.
@@ -77,7 +80,8 @@ class Quic(QuicConnection):
         written = sender._buffer_stop  # noqa: SLF001
         unsent = written - sender.highest_offset
         held = written - sender._buffer_start  # noqa: SLF001
-        return max(0, min(MOST_UNSENT - unsent, MOST_HELD - held))
+        share = max(2 * MOST_UNSENT, MOST_SHARED // len(self._streams))
+        return max(0, min(MOST_UNSENT - unsent, MOST_HELD - held, share - held))
 
     @property
     def all_taken(self) -> bool:

@@ -120,6 +120,37 @@ def test_who_acknowledges_nothing_leaves_what_may_be_held(pair: Pair) -> None:
     assert total <= ours.MOST_HELD
 
 
+def test_streams_share_what_may_be_held(pair: Pair) -> None:
+    """Everything is sent and acknowledged but the first bytes of each stream."""
+    streams = [pair.opened() for _ in range(10)]
+    for _ in range(400):
+        for stream in streams:
+            pair.server.send_stream_data(stream, bytes(pair.server.room(stream)))
+            sender: Any = pair.server._streams[stream].sender
+            held_back = sender.on_data_delivery
+
+            def deliver(
+                delivery: object,
+                start: int,
+                stop: int,
+                fin: bool,
+                to: Any = held_back,  # noqa: ANN401
+            ) -> None:
+                if start:
+                    to(delivery, start, stop, fin)
+
+            if not hasattr(sender, "held_back"):
+                sender.held_back, sender.on_data_delivery = True, deliver
+        pair.carry()
+    held = [
+        one.sender._buffer_stop - one.sender._buffer_start
+        for number, one in pair.server._streams.items()
+        if number in streams
+    ]
+    assert min(held) > 2 * ours.MOST_UNSENT
+    assert sum(held) < ours.MOST_SHARED
+
+
 def test_the_congestion_window_is_held(pair: Pair) -> None:
     control: Any = pair.server._loss._cc
     control.congestion_window = 1 << 30
