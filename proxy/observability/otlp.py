@@ -1,7 +1,7 @@
 """Spans as a collector of OpenTelemetry takes them: OTLP 1.x over HTTP, in Protocol Buffers.
 
 The only file that names OpenTelemetry's packages; it is imported where traces are on. Of its
-libraries only the messages are used: docs/dependencies.md says why.
+libraries only the messages are used: docs/decisions/0015 says why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """HTTP/3 (RFC 9114, QPACK RFC 9204) on aioquic's QUIC. Imported only where it is switched on.
 
 Streams, fields, priorities and budgets are HTTP/2's, and so is the exchange with the app. Why so:
-docs/decisions/0012-http3-on-aioquics-quic.md.
+docs/decisions/0013-http3-on-aioquics-quic.md.
 
 frames        frames as bytes                  faults      what can be wrong
 static_table  what QPACK knows from the start  qpack       field blocks, both ways
