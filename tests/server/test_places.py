@@ -74,8 +74,8 @@ def test_a_plan_is_for_one_object_and_what_is_known_of_it() -> None:
 # --- as a client sees it --------------------------------------------------------------------------
 
 
-def client_of(origin: MemoryOrigin, *rules: Rule, **more: str) -> Client:
-    mounts = [Mount("/", "m", **more)]  # type: ignore[arg-type]  # by name
+def client_of(origin: MemoryOrigin, *rules: Rule, index: str | None = None) -> Client:
+    mounts = [Mount("/", "m", index=index)]
     return Client(PublicDoor(Site(mounts, rules, {"m": origin}), stall_timeout=5))
 
 
