@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from proxy.assembly import mounts_of
 from proxy.config import Settings
 from proxy.errors import ConfigurationError, StartError
 from proxy.integrity.rolling import make_pool
@@ -25,6 +24,7 @@ from proxy.integrity.telling import as_bar, as_json, as_line, as_summary
 from proxy.integrity.verified import Checking, Verified
 from proxy.layered import make_origin, with_layers
 from proxy.observability.meters import Meters
+from proxy.site import mounts_of
 
 _BAR_EVERY: Final = 0.2  # seconds
 _ERASE: Final = "\r\x1b[K"

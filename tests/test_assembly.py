@@ -1,4 +1,4 @@
-"""Settings to values of the rooms, and a service that any ASGI server can run."""
+"""Settings to the plan of the processes, and a service that any ASGI server can run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.assembly import Service, make_site, plan_of, processors
+from proxy.assembly import Service, plan_of, processors
 from proxy.config import Settings, load_from_supervisor
 from proxy.errors import StartError
-from proxy.origins.memory import MemoryOrigin
 from tests.server.asgi import Client
 
 
@@ -20,28 +19,6 @@ def settings_of(root: Path, **tables: object) -> Settings:
     return Settings.model_validate(
         {"origins": {"files": {"type": "directory", "root": root}}, **tables}
     )
-
-
-def test_every_option_of_mounts_and_rules_arrives(tmp_path: Path) -> None:
-    mount = {
-        "path": "/m/", "origin": "files", "index": "i.html", "precompressed": ["br"],
-        "listing": True, "error_pages": {"404": "404.html"},
-    }  # fmt: skip
-    rule = {
-        "path": "/m/**", "cache_control": "no-cache", "content_security_policy": "sandbox",
-        "fallback": "/m/f.html", "download": True,
-    }  # fmt: skip
-    http = {"max_ranges": 3, "max_overlapping_ranges": 1, "max_target": "1KiB", "listing_page": 7}
-    settings = settings_of(tmp_path, mounts=[mount], rules=[rule], http=http)
-    site = make_site(settings, {"files": MemoryOrigin()})
-    [mounted], [ruled] = site.mounts, site.rules
-    assert (mounted.path, mounted.index, mounted.codings) == ("/m/", "i.html", ("br",))
-    assert (mounted.listing, mounted.error_pages) == (True, {404: "404.html"})
-    assert ruled.pattern.matches("/m/x/y")
-    assert (ruled.cache_control, ruled.content_security_policy) == ("no-cache", "sandbox")
-    assert (ruled.fallback, ruled.download) == ("/m/f.html", True)
-    assert (site.max_ranges, site.max_overlapping_ranges) == (3, 1)
-    assert (site.max_target, site.listing_page) == (1024, 7)
 
 
 def test_the_plan_for_the_supervisor(tmp_path: Path) -> None:

@@ -217,8 +217,8 @@ class DirectoryOrigin(Table):
     """True keeps slices of its files in the cache, as for a file system that is far away."""
 
     recheck: Duration = 1.0
-    """How old an answer that is kept in memory may be without a look at its file. "0s" looks at
-    the file for every request."""
+    """How old an answer that is kept in memory may be without a look at its file, and how long a
+    directory on the way to a file is taken to be where it was. "0s" looks for every request."""
 
 
 Origin = Annotated[S3Origin | DirectoryOrigin, Field(discriminator="type")]
