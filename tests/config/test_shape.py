@@ -27,7 +27,9 @@ def test_options_are_found_by_the_kind_of_their_table() -> None:
 
 
 def test_known_keys() -> None:
-    assert keys_at(TREE, ("server", "tls")) == ["bind", "certificate", "key"]
+    assert keys_at(TREE, ("server", "tls")) == [
+        *("bind", "certificate", "key", "http3", "http3_port", "http3_max_age")
+    ]
     assert keys_at(TREE, ("origins",)) == []
     assert keys_at(TREE, ("nothing", "at", "all")) == []
     assert types_at(TREE, ("origins", "m")) == ["s3", "directory"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 
 from proxy.observability import metrics as names
@@ -18,9 +19,10 @@ from proxy.observability.process import (
 def test_memory_and_descriptors_grow_with_their_use() -> None:
     before, files = resident_bytes(), open_descriptors()
     assert files is not None
-    held = bytearray(os.urandom(1 << 20) * 32)
+    held = mmap.mmap(-1, 32 << 20)  # not of what this process has been given back already
+    held.write(b"x" * len(held))
     assert resident_bytes() > before + 20 * (1 << 20)
-    del held
+    held.close()
     reading, writing = os.pipe()
     assert open_descriptors() == files + 2
     os.close(reading)
