@@ -1,4 +1,4 @@
-"""F19: with few descriptors, streams in flight end, new ones are refused, and it recovers."""
+"""With few descriptors, streams in flight end, new ones are refused, and it recovers."""
 
 from __future__ import annotations
 

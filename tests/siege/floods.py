@@ -1,4 +1,4 @@
-"""F7 and F8: floods of frames are told to calm down, and streams reset at once start nothing."""
+"""Floods of frames are told to calm down, and streams reset at once start nothing."""
 
 from __future__ import annotations
 

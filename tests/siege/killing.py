@@ -1,4 +1,4 @@
-"""F17, and the supervisor's death: who is killed takes its own streams with it, and no others."""
+"""Workers and their supervisor are killed: who is killed takes its own streams with it, and no others."""
 
 from __future__ import annotations
 

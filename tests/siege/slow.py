@@ -1,4 +1,4 @@
-"""F6: readers that stop hold little memory, make nobody wait, and are gone in time."""
+"""Readers that stop hold little memory, make nobody wait, and are gone in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""F16: a stop lets downloads end, a reload refuses nobody."""
+"""A stop lets downloads end, a reload refuses nobody."""
 
 from __future__ import annotations
 
