@@ -1,4 +1,4 @@
-"""Workers and their supervisor are killed: who is killed takes its own streams with it, and no others."""
+"""Who is killed, a worker or the supervisor, takes its own streams with it and no others."""
 
 from __future__ import annotations
 
