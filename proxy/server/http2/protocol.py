@@ -16,7 +16,7 @@ from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, Room
+from proxy.server.room import ENOUGH, Room, untaken
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
@@ -73,7 +73,7 @@ class Http2(ClientProtocol):
         self.paused = False
         self.waiting: set[Exchange] = set()
         self._room: Room | None = None
-        self._credit = 0
+        self._credit = self._written = 0
         self._most = _WRITE_TLS if peer.tls else _WRITE
         self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
@@ -256,6 +256,7 @@ class Http2(ClientProtocol):
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.transport.write(data)
         self._credit -= len(data)
+        self._written += len(data)
         self.connection.budget.earn(len(data))
         return len(data)
 
@@ -266,6 +267,19 @@ class Http2(ClientProtocol):
         """
         window = min(stream.outflow.size, self.connection.sender.outflow.size) - stream.unsent
         return 0 if window <= 0 or self.paused or not self.has_room() else window
+
+    def taken_beside(self, stream: Stream) -> int | None:
+        """How many bytes of all streams the client has taken; None if it is not these that the
+        stream waits for, but its own window."""
+        if stream.outflow.size <= 0 or self._over():
+            return None
+        own = self.transport.get_extra_info("socket")
+        left = self.transport.get_write_buffer_size() + untaken(own.fileno())
+        return self._written - left
+
+    def readers(self) -> int:
+        """How many streams wait for the client to take something; at least 1."""
+        return max(1, sum(one.unsent > 0 for one in self.connection.streams.values()))
 
     def has_room(self) -> bool:
         """Whether the kernel has room, as far as is known; if not, we are paused until it has."""
