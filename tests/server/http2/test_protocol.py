@@ -234,13 +234,13 @@ async def test_a_reader_that_was_given_up_keeps_no_connection() -> None:
 async def test_it_has_had_its_time_when_it_is_given_up() -> None:
     """What takes nothing for so long is not kept as if it had just become idle."""
     app = Endless()
-    async with connected(app, keep_alive_timeout=60) as (side, client):
+    async with connected(app, keep_alive_timeout=30) as (side, client):
         client.connection.increment_flow_control_window(2**31 - 1 - 65535)
         client.request("/")
         client.connection.increment_flow_control_window(2**31 - 1 - 65535, 1)
         client.flush()
         await until(lambda: side.protocols[0].paused)
-        side.protocols[0]._progress -= 100
+        side.protocols[0]._progress -= 50
         for task in side.protocols[0]._tasks.values():
             task.cancel()
         await until(lambda: not side.state.connections)
