@@ -37,6 +37,12 @@ def untaken(number: int) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
+def behind(transport: asyncio.Transport) -> int:
+    """How many bytes that a transport was given its other end does not have yet."""
+    own = transport.get_extra_info("socket")
+    return transport.get_write_buffer_size() + untaken(own.fileno())
+
+
 class Room:
     """Asks for one connection; `close` it.
 

@@ -18,7 +18,7 @@ from proxy.server.http1.exchange import Exchange
 from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer, write_fields
 from proxy.server.http1.parser import RequestHead, RequestParser
 from proxy.server.requests import Refused
-from proxy.server.room import untaken
+from proxy.server.room import behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Seconds for a whole head, from its first byte. nginx and Apache give 20 to 60; heads fit into a
@@ -260,9 +260,7 @@ class Http1(ClientProtocol):
         """How many bytes of what was to be written the client does not have yet."""
         if self._lost:
             return 0
-        own = self.transport.get_extra_info("socket")
-        ours = self._unwritten + self.transport.get_write_buffer_size()
-        return ours + untaken(own.fileno())
+        return self._unwritten + behind(self.transport)
 
     def pause_writing(self) -> None:
         """The transport is full."""

@@ -16,7 +16,7 @@ from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, Room, untaken
+from proxy.server.room import ENOUGH, Room, behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
@@ -37,7 +37,7 @@ _HEAD_TIMEOUT = 10.0
 # Seconds in which a connection must take something when there is something to take. The app has
 # a limit of its own for each response; this one is for what is left without an app.
 _STALL_TIMEOUT = 60.0
-# So much taken is progress; what is about it is the noise of headers and acknowledgements.
+# So many bytes taken are progress of a connection.
 _PROGRESS = 2**14
 # Seconds after the first GOAWAY in which requests are still taken that crossed it on the way.
 _LAST_CALL = 1.0
@@ -271,16 +271,10 @@ class Http2(ClientProtocol):
         return 0 if window <= 0 or self.paused or not self.has_room() else window
 
     def taken_beside(self, stream: Stream) -> int | None:
-        """How many bytes of all streams the client has taken; None if it is not these that the
-        stream waits for, but its own window."""
+        """As `Owner` says: of all streams, or None where this one's own window is shut."""
         if stream.outflow.size <= 0 or self._over():
             return None
-        return self._written - self._untaken()
-
-    def _untaken(self) -> int:
-        """How many bytes of what was written the client does not have."""
-        own = self.transport.get_extra_info("socket")
-        return self.transport.get_write_buffer_size() + untaken(own.fileno())
+        return self._written - behind(self.transport)
 
     def readers(self) -> int:
         """How many streams wait for the client to take something; at least 1."""
@@ -342,7 +336,7 @@ class Http2(ClientProtocol):
 
     def _look_at_progress(self, now: float) -> None:
         """The kernel takes more only when it can take much: what it has may be taken meanwhile."""
-        left = self._untaken()
+        left = behind(self.transport)
         if self._behind - left >= _PROGRESS:
             self._progress = now
         if left > self._behind or self._progress == now:

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.server.http2 import frames, protocol
 from proxy.server.http2.faults import ErrorCode
+from proxy.server.room import behind
 from tests.server.http2.driving import frame, headers
 from tests.server.http2.serving import connected, last_words, until
 
@@ -250,8 +251,8 @@ async def test_what_the_kernel_has_is_progress_when_it_is_taken() -> None:
     async with connected(hello) as (side, _):
         await until(lambda: side.protocols)
         [one] = side.protocols
-        for behind, progress in ((2**14 - 1, 1.0), (2**14, 2.0)):
-            one._progress, one._behind = 1.0, one._untaken() + behind
+        for more, progress in ((2**14 - 1, 1.0), (2**14, 2.0)):
+            one._progress, one._behind = 1.0, behind(one.transport) + more
             one._look_at_progress(2.0)
             assert one._progress == progress
 
