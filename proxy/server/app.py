@@ -33,7 +33,7 @@ from proxy.server.hot_answers import HotAnswers
 from proxy.server.prepared import PreparedAnswer
 from proxy.server.request import Request, raw_path_of, read_request
 from proxy.server.response import Progress, send_plan
-from proxy.server.zero_copy import takes_files
+from proxy.server.zero_copy import taken_since, takes_files
 
 logger = logging.getLogger("headgate")
 
@@ -87,7 +87,7 @@ class PublicDoor:
 
     async def _answer(self, scope: Scope, channel: tuple[Receive, Send]) -> None:
         # Not the event loop's time: uvloop's has whole milliseconds.
-        begun, progress = monotonic(), Progress()
+        begun, progress = monotonic(), Progress(taken_since=taken_since(scope))
         record = AccessRecord(
             request_id=new_request_id().decode("ascii"),
             client=client_of(scope.get("client")),

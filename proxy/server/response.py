@@ -30,6 +30,10 @@ from proxy.server.zero_copy import BYTES_OF_PROGRESS, FEWEST_LENT, message_of, p
 # take it several of them. With the default of 60 s the floor is 1.1 kB/s.
 BYTES_PER_STALL = 64 * 1024
 
+# What a client takes is seen in lumps. With half of that between two looks it is not given up, so
+# that nobody is who takes all of it.
+_PROGRESS = BYTES_PER_STALL // 2
+
 # The clock is set anew no more often than this part of the timeout, by which it is set later.
 _SLACK = 1 / 16
 
@@ -46,7 +50,9 @@ class Progress:
 
     `first_byte` is by `time.monotonic`, in seconds, or 0; so is `waiting_since`: when the client
     was offered bytes that it has not taken yet. `waited` is for how many seconds it was waited for
-    before, where it did not take them at once.
+    before, where it did not take them at once. `taken_since` tells how many bytes it took since it
+    was asked before (`proxy.server.zero_copy`); without it a large buffer may take several stall
+    timeouts.
     """
 
     status: int = 0
@@ -56,6 +62,7 @@ class Progress:
     first_byte: float = 0.0
     waiting_since: float = 0.0
     waited: float = 0.0
+    taken_since: Callable[[], int] | None = None
 
 
 async def send_plan(
@@ -114,7 +121,7 @@ class _Sender:
 
     __slots__ = (
         "_extra", "_left", "_limit", "_plan", "_progress", "_send", "_since", "_stall_timeout",
-        "_taken", "_turn",
+        "_taken", "_timer", "_turn",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +138,7 @@ class _Sender:
         self._turn = 0
         self._taken = self._since = 0
         self._limit: asyncio.Timeout | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def is_last(self, piece: Piece) -> bool:
         """Whether nothing is left to send after this piece."""
@@ -190,25 +198,46 @@ class _Sender:
                 await asyncio.sleep(0)
 
     async def _wait(self, sending: Begun[None], patience: float) -> None:
-        begun = monotonic()
+        begun, self._since = monotonic(), 0
         try:
             async with asyncio.timeout(patience) as self._limit:
+                if self._progress.taken_since is not None:
+                    self._ask_later(first=True)
                 await sending
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             self._progress.waited += monotonic() - begun
 
+    def _ask_later(self, *, first: bool = False) -> None:
+        """Asks now and then how much was taken; not where the client takes everything soon."""
+        pause = self._stall_timeout * _SLACK
+        self._timer = asyncio.get_running_loop().call_later(pause, self._ask, first)
+
+    def _ask(self, first: bool) -> None:
+        if self._progress.taken_since is not None:
+            taken = self._progress.taken_since()
+            if not first:  # that is since another wait
+                self._note_progress(taken)
+            self._ask_later()
+
     def _patience(self, piece: Piece) -> float:
-        """How long a piece may take (in seconds); what is lent gets more as it is taken."""
-        if isinstance(piece, Stretch):
+        """How long a piece may take (in seconds); it gets more as it is taken, where that is
+        told."""
+        if isinstance(piece, Stretch) or self._progress.taken_since is not None:
             return self._stall_timeout * (1 + _SLACK)
         return self._stall_timeout * max(1.0, len(piece) / BYTES_PER_STALL)
 
     def _note_taken(self, count: int) -> None:
-        """Some of a stretch was taken. Each time it is enough, the client's time begins anew."""
+        """Some of a stretch was taken."""
         self._taken += count
         self._progress.sent += count
-        self._since += count or BYTES_OF_PROGRESS
-        if self._since < BYTES_PER_STALL or self._limit is None:
+        self._note_progress(count or BYTES_OF_PROGRESS)
+
+    def _note_progress(self, count: int) -> None:
+        """The client took something. Each time it is enough, its time begins anew."""
+        self._since += count
+        if self._since < _PROGRESS or self._limit is None:
             return
         now, progress = monotonic(), self._progress
         if now - progress.waiting_since >= self._stall_timeout * _SLACK:

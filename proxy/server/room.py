@@ -25,6 +25,24 @@ _OUTPUT_QUEUE: int | None = getattr(termios, "TIOCOUTQ", None)
 ENOUGH = 128 * 1024
 
 
+def untaken(number: int) -> int:
+    """How many bytes the kernel has that a socket's other end has not acknowledged; 0 if nobody
+    knows."""
+    if _OUTPUT_QUEUE is None or number < 0:
+        return 0
+    try:
+        answer = fcntl.ioctl(number, _OUTPUT_QUEUE, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def behind(transport: asyncio.Transport) -> int:
+    """How many bytes that a transport was given its other end does not have yet."""
+    own = transport.get_extra_info("socket")
+    return transport.get_write_buffer_size() + untaken(own.fileno())
+
+
 class Room:
     """Asks for one connection; `close` it.
 
@@ -51,13 +69,7 @@ class Room:
 
     def untaken(self) -> int:
         """How many bytes the kernel has that the client has not acknowledged; 0 if nobody knows."""
-        if _OUTPUT_QUEUE is None:
-            return 0
-        try:
-            answer = fcntl.ioctl(self.out.fileno(), _OUTPUT_QUEUE, bytes(4))
-        except OSError:
-            return 0
-        return int.from_bytes(answer, sys.byteorder)
+        return untaken(self.out.fileno())
 
     def tell(self, callback: Callable[[], None]) -> None:
         """Calls it as long as there is room, until `forget`."""

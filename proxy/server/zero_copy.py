@@ -28,6 +28,11 @@ PATH: Final = "http.response.pathsend"
 # time the client got so much of what had been taken for it:
 BYTES_OF_PROGRESS: Final = 64 * 1024
 LENT: Final = "headgate.file"
+# An extension of our own without a message. "since" is a function that tells how many bytes of the
+# response the client has taken since it was asked before (the first answer says nothing): what has
+# left the kernel too, which takes more only when it can take much. Whoever sends a slow client a
+# large body knows it by this from one that stopped.
+TAKEN: Final = "headgate.taken"
 
 # What is put into a scope where the kernel can send files, and where it can't.
 OFFER_IN_CLEAR: Final[dict[str, dict[str, Any]]] = {ZERO_COPY: {}, PATH: {}, LENT: {}}
@@ -40,6 +45,12 @@ FEWEST_LENT: Final = 64 * 1024
 def takes_files(scope: Scope) -> bool:
     """Whether the server takes what the application lends."""
     return LENT in scope.get("extensions", {})
+
+
+def taken_since(scope: Scope) -> Callable[[], int] | None:
+    """By what the server tells how much the client took; None if it does not."""
+    told = scope.get("extensions", {}).get(TAKEN)
+    return cast("Callable[[], int]", told["since"]) if told is not None else None
 
 
 def pieces_of(opened: OpenObject, span: Span, *, lends: bool) -> AsyncGenerator[Piece, None]:

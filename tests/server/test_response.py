@@ -16,7 +16,7 @@ from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Representation, Span
 from proxy.server.response import BYTES_PER_TURN, Extra, Progress, send_plan
-from proxy.server.zero_copy import FEWEST_LENT, LENT, takes_files
+from proxy.server.zero_copy import FEWEST_LENT, LENT, TAKEN, taken_since, takes_files
 from tests.server.asgi import Client
 
 KIB = 1024
@@ -342,6 +342,52 @@ async def test_a_reader_that_takes_too_little_is_stalled() -> None:
 
     _, progress = await send_lent(takes, plan_of(SIZE))
     assert 0 < progress.sent < 1000
+
+
+async def stalled(taken: Callable[[], int] | None, seconds: float, turns: int) -> Progress:
+    """A buffer of 1 MiB for a client that says nothing of it for so long, and then takes it."""
+
+    async def takes(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            for _ in range(turns):
+                await asyncio.sleep(seconds / turns)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    progress = Progress(taken_since=taken)
+    with contextlib.suppress(ClientGone):
+        await send_plan(plan_of(SIZE), Bytes(SIZE), (), (receive, takes), progress, 0.1)
+    return progress
+
+
+async def test_a_large_buffer_has_as_long_as_a_small_one_where_progress_is_told() -> None:
+    assert (await stalled(None, 0.4, 1)).complete, "nobody knows what was taken"
+    assert not (await stalled(lambda: 0, 0.4, 1)).complete
+    assert not (await stalled(lambda: 100, 0.4, 1)).complete
+
+
+async def test_what_was_taken_gives_more_time_and_is_counted_once() -> None:
+    progress = await stalled(lambda: 32 * KIB, 0.4, 10)
+    assert (progress.complete, progress.sent) == (True, SIZE)
+
+
+async def test_what_was_taken_before_the_wait_is_no_progress_of_it() -> None:
+    """The first answer goes back to when it was asked before."""
+    answers = iter([SIZE])
+    progress = await stalled(lambda: next(answers, 0), 0.4, 1)
+    assert next(answers, None) is None, "it was asked"
+    assert progress.waiting_since <= progress.first_byte
+
+
+def test_who_tells_what_was_taken() -> None:
+    def since() -> int:
+        return 0
+
+    assert taken_since({"extensions": {TAKEN: {"since": since}}}) is since
+    assert taken_since({"extensions": {LENT: {}}}) is None
+    assert taken_since({}) is None
 
 
 def test_who_takes_files() -> None:

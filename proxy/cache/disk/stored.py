@@ -14,11 +14,13 @@ from typing import Final
 
 from proxy.cache.disk.format import TRAILER_SIZE, Label, footer_size, read_footer
 from proxy.cache.rules.checking import BLOCK, agree
+from proxy.cache.rules.pace import Pace
 from proxy.cache.rules.standing import Standing
 from proxy.errors import OriginFault
 from proxy.origins.threads import Descriptor, Threads
 
-# What is read and given at once: two blocks. A reader that stops holds no more than that.
+# What is read and given at once, at most: two blocks. A reader that stops holds no more than that,
+# and one that was not quick before only one (`proxy.cache.rules.pace`).
 READ: Final = 2 * BLOCK
 # One for the whole process, since nothing is awaited between filling it and copying from it. One
 # for each read would have to be cleared first, and leave the processor's cache.
@@ -73,9 +75,10 @@ class StoredSlice:
         return self.label.length
 
     async def read(
-        self, start: int, stop: int, standing: Standing | None = None
+        self, start: int, stop: int, standing: Standing | None = None, pace: Pace | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Bytes of the slice, by their places in it; `standing` gets the time that checks took.
+        """Bytes of the slice, by their places in it; `standing` gets the time that checks took,
+        `pace` says how much a piece should have.
 
         Raises SliceGone if they are damaged, if they can't be had, and if it was closed before.
         """
@@ -89,7 +92,7 @@ class StoredSlice:
                     turn = 0
                     await asyncio.sleep(0)
                 first = position - position % BLOCK
-                length = min(READ, self.length - first)
+                length = min(pace.size if pace is not None else READ, self.length - first)
                 blocks: bytes | memoryview | None = self._read_hot(first, length)
                 if blocks is None:
                     turn = 0
@@ -104,7 +107,10 @@ class StoredSlice:
                 buffer = bytes(blocks[position - first : stop - first])
                 position += len(buffer)
                 turn += length
+                given = monotonic()
                 yield buffer
+                if pace is not None:
+                    pace.took(len(buffer), monotonic() - given)
         finally:
             self._readers -= 1
             if self._closing and not self._readers:

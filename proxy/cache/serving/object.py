@@ -21,6 +21,7 @@ from proxy.cache.filling.filling import Filler, Source
 from proxy.cache.filling.proving import proof_of
 from proxy.cache.memory.growing import Slice
 from proxy.cache.rules.checking import sum_of
+from proxy.cache.rules.pace import Pace
 from proxy.cache.rules.slices import indexes_of, pieces_of, slice_span
 from proxy.cache.rules.standing import ONE_IN_MEMORY, Standing, report_of
 from proxy.cache.serving.leases import EntryLease
@@ -71,12 +72,12 @@ class CachedObject:
         """The span's bytes; see `OpenObject.read`."""
         entry, position = self._entry, span.start
         ahead, last = self._cache.options.read_ahead, _last_to_fetch(entry, span)
-        whole = span.length == self.representation.size
+        whole, pace = span.length == self.representation.size, Pace()
         window = _Window(self._filler, self._origin, entry, ahead, last, whole)
         try:
             for index, piece in pieces_of(span, entry.width):
                 window.reach(index, position - span.start)
-                async with aclosing(self._piece(index, piece)) as buffers:
+                async with aclosing(self._piece(index, piece, pace)) as buffers:
                     async for buffer in buffers:
                         position += len(buffer)
                         yield buffer
@@ -101,7 +102,7 @@ class CachedObject:
             entry.recent.append(span.stop)
         return body
 
-    async def _piece(self, index: int, piece: Span) -> AsyncGenerator[bytes, None]:
+    async def _piece(self, index: int, piece: Span, pace: Pace) -> AsyncGenerator[bytes, None]:
         """What a span has in one slice."""
         entry, base = self._entry, index * self._entry.width
         position, gone, tried = piece.start, 0, False
@@ -115,7 +116,7 @@ class CachedObject:
                     async for buffer in buffers:
                         yield buffer
                 return
-            rest = self._from(source, index, position - base, piece.stop - base)
+            rest = self._from(source, index, (position - base, piece.stop - base), pace)
             try:
                 async with aclosing(rest) as buffers:
                     async for buffer in buffers:
@@ -130,12 +131,12 @@ class CachedObject:
                 tried = True
 
     async def _from(
-        self, source: Source, index: int, start: int, stop: int
+        self, source: Source, index: int, ends: tuple[int, int], pace: Pace
     ) -> AsyncGenerator[bytes, None]:
         self._tables[index] = source
-        count = self._cache.bytes
+        count, (start, stop) = self._cache.bytes, ends
         if not isinstance(source, Slice):
-            async with aclosing(source.read(start, stop, self.standing)) as buffers:
+            async with aclosing(source.read(start, stop, self.standing, pace)) as buffers:
                 async for buffer in buffers:
                     count.disk += len(buffer)
                     yield buffer

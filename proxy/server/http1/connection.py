@@ -18,6 +18,7 @@ from proxy.server.http1.exchange import Exchange
 from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer, write_fields
 from proxy.server.http1.parser import RequestHead, RequestParser
 from proxy.server.requests import Refused
+from proxy.server.room import behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Seconds for a whole head, from its first byte. nginx and Apache give 20 to 60; heads fit into a
@@ -61,7 +62,7 @@ class Http1(ClientProtocol):
         self._reading = True
         self._writable: asyncio.Event | None = None
         self._paused = False
-        self._share = 0
+        self._share = self._unwritten = 0
         self._idle_since = self._loop.time()
         self._deadline = Deadline()
 
@@ -252,7 +253,14 @@ class Http1(ClientProtocol):
                 await self.wait()
             if self._lost:
                 return
+            self._unwritten = max(0, len(view) - at - step)
             self.transport.write(view[at : at + step])
+
+    def untaken(self) -> int:
+        """How many bytes of what was to be written the client does not have yet."""
+        if self._lost:
+            return 0
+        return self._unwritten + behind(self.transport)
 
     def pause_writing(self) -> None:
         """The transport is full."""

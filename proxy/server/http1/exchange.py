@@ -53,6 +53,7 @@ class Exchange:
         "_task",
         "_to_come",
         "_told",
+        "_untaken",
         "unread",
         "until_close",
     )  # fmt: skip
@@ -70,6 +71,7 @@ class Exchange:
         self._fields: Fields | None = None
         self._sent_head = self._bodyless = self._chunked = self.until_close = False
         self._to_come: int | None = None
+        self._untaken = 0
         self._task = asyncio.get_running_loop().create_task(self.run())
 
     @property
@@ -95,7 +97,7 @@ class Exchange:
         tally = connection.state.tally
         tally.running += 1
         try:
-            scope = make_scope(self._head, connection.peer)
+            scope = make_scope(self._head, connection.peer, self._taken_since)
             await connection.state.app(scope, self.receive, self.send)
             ending = "finished" if self._ended else "failed"
         except Exception as error:
@@ -181,6 +183,11 @@ class Exchange:
             await self._send_file(message)
         else:
             raise RuntimeError(f"{kind} can't be sent now")
+
+    def _taken_since(self) -> int:
+        """How many bytes the client took since this was asked before."""
+        before, self._untaken = self._untaken, self._connection.untaken()
+        return max(0, before - self._untaken)
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         no_length = status < 200 or status == 204  # RFC 9110 §8.6

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from proxy.server.http1.files import Outlet, offer
 from proxy.server.http1.parser import RequestHead
 from proxy.server.state import Peer, ServerState
+from proxy.server.zero_copy import TAKEN
 
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
@@ -24,6 +26,10 @@ class Line(Outlet, Protocol):
     @property
     def state(self) -> ServerState:
         """What the server shares: the app, the tally."""
+        ...
+
+    def untaken(self) -> int:
+        """How many bytes of what was to be written the client does not have yet."""
         ...
 
     def wants_body(self, *, waits: bool) -> None:
@@ -51,7 +57,7 @@ class Line(Outlet, Protocol):
         ...
 
 
-def make_scope(head: RequestHead, peer: Peer) -> dict[str, Any]:
+def make_scope(head: RequestHead, peer: Peer, taken_since: Callable[[], int]) -> dict[str, Any]:
     """The ASGI scope of a request."""
     raw_path, _, query = head.target.partition(b"?")
     path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
@@ -69,5 +75,5 @@ def make_scope(head: RequestHead, peer: Peer) -> dict[str, Any]:
         "client": peer.client,
         "server": peer.server,
         "state": {},
-        "extensions": offer(peer),
+        "extensions": {**offer(peer), TAKEN: {"since": taken_since}},
     }

@@ -21,7 +21,7 @@ from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
 from proxy.server.http2.streams import Stream
 from proxy.server.state import Peer, ServerState
-from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE
+from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE, TAKEN
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,13 @@ class Owner(Protocol):
     def room_for(self, stream: Stream) -> int:
         """How many bytes of the stream could be written at once, beyond those that wait."""
 
+    def taken_beside(self, stream: Stream) -> int | None:
+        """How many bytes of all streams the client has taken; None if it is not these that the
+        stream waits for, but its own window."""
+
+    def readers(self) -> int:
+        """How many streams wait for the client to take something, itself included; at least 1."""
+
 
 class _Phase(Enum):
     START = "waits for the head"
@@ -112,8 +119,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_block", "_body", "_body_ended", "_bodyless", "_head", "_owner", "_phase", "_receiving",
-        "_sending", "_stream", "_to_come", "_told", "_trailers_follow", "gone", "over", "started",
+        "_asked", "_block", "_body", "_body_ended", "_bodyless", "_head", "_owner", "_phase",
+        "_receiving", "_sending", "_stream", "_to_come", "_told", "_trailers_follow", "gone",
+        "over", "started",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, stream: Stream, head: Head) -> None:
@@ -126,6 +134,7 @@ class Exchange:
         self._phase = _Phase.START
         self._block = b""
         self._to_come: int | None = None
+        self._asked: tuple[int, int | None] = (0, None)
         self._bodyless = self._trailers_follow = False
 
     # --- what the connection tells ------------------------------------------------------------
@@ -205,7 +214,7 @@ class Exchange:
             "client": peer.client,
             "server": peer.server,
             "state": {},
-            "extensions": _EXTENSIONS,
+            "extensions": {**_EXTENSIONS, TAKEN: {"since": self._taken_since}},
         }
 
     async def receive(self) -> Message:
@@ -250,6 +259,19 @@ class Exchange:
             await self._send_trailers(self._owner.blocks.trailers(message.get("headers", ())))
         else:
             raise RuntimeError(f"{kind} can't be sent now: the stream {phase.value}")
+
+    def _taken_since(self) -> int:
+        """How many bytes the client took since this was asked before.
+
+        A stream that waits for the whole connection takes part in what all of them are taken, so
+        that those that come after it by their priority are not given up meanwhile.
+        """
+        (own, beside), stream = self._asked, self._stream
+        self._asked = stream.unsent, self._owner.taken_beside(stream)
+        taken = own - self._asked[0]
+        if beside is not None and self._asked[1] is not None:
+            taken = max(taken, (self._asked[1] - beside) // self._owner.readers())
+        return max(0, taken)
 
     def _check_client(self) -> None:
         if self.gone:

@@ -16,7 +16,7 @@ from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, Room
+from proxy.server.room import ENOUGH, Room, behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
@@ -37,6 +37,8 @@ _HEAD_TIMEOUT = 10.0
 # Seconds in which a connection must take something when there is something to take. The app has
 # a limit of its own for each response; this one is for what is left without an app.
 _STALL_TIMEOUT = 60.0
+# So many bytes taken are progress of a connection.
+_PROGRESS = 2**14
 # Seconds after the first GOAWAY in which requests are still taken that crossed it on the way.
 _LAST_CALL = 1.0
 # Seconds an app may go on whose client is gone: it hears of it at once, and is cancelled then.
@@ -73,7 +75,7 @@ class Http2(ClientProtocol):
         self.paused = False
         self.waiting: set[Exchange] = set()
         self._room: Room | None = None
-        self._credit = 0
+        self._credit = self._written = self._behind = 0
         self._most = _WRITE_TLS if peer.tls else _WRITE
         self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
@@ -256,6 +258,7 @@ class Http2(ClientProtocol):
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.transport.write(data)
         self._credit -= len(data)
+        self._written += len(data)
         self.connection.budget.earn(len(data))
         return len(data)
 
@@ -266,6 +269,16 @@ class Http2(ClientProtocol):
         """
         window = min(stream.outflow.size, self.connection.sender.outflow.size) - stream.unsent
         return 0 if window <= 0 or self.paused or not self.has_room() else window
+
+    def taken_beside(self, stream: Stream) -> int | None:
+        """As `Owner` says: of all streams, or None where this one's own window is shut."""
+        if stream.outflow.size <= 0 or self._over():
+            return None
+        return self._written - behind(self.transport)
+
+    def readers(self) -> int:
+        """How many streams wait for the client to take something; at least 1."""
+        return max(1, sum(one.unsent > 0 for one in self.connection.streams.values()))
 
     def has_room(self) -> bool:
         """Whether the kernel has room, as far as is known; if not, we are paused until it has."""
@@ -307,18 +320,27 @@ class Http2(ClientProtocol):
         self._timer = self._loop.call_later(min(1.0, keep_alive / 4), self._tick)
         if self._over():
             return
+        if self.paused:
+            self._look_at_progress(now)
         if self.connection.partial and now - self._whole_since >= _HEAD_TIMEOUT:
             self.connection.fail(ErrorCode.PROTOCOL_ERROR)
             self._end()
+        elif not self._tasks and self.paused and now - self._progress >= keep_alive:
+            self.abort()  # it takes nothing, a goodbye neither
         elif not self._tasks and now - self._idle_since >= keep_alive:
-            if self.paused and now - self._progress >= keep_alive:
-                self.abort()  # it takes nothing, a goodbye neither
-            else:
-                self._say_goodbye()
+            self._say_goodbye()
         elif not self._has_more():
             self._progress = now
         elif now - self._progress >= _STALL_TIMEOUT:
             self.abort()
+
+    def _look_at_progress(self, now: float) -> None:
+        """The kernel takes more only when it can take much: what it has may be taken meanwhile."""
+        left = behind(self.transport)
+        if self._behind - left >= _PROGRESS:
+            self._progress = now
+        if left > self._behind or self._progress == now:
+            self._behind = left
 
     def _over(self) -> bool:
         """Whether nothing more can be written: a transport that failed is closing by itself."""

@@ -275,6 +275,15 @@ class Http3(ClientProtocol):
         if not self._tasks:
             self._close_if_done()
 
+    def taken_beside(self, stream: Stream) -> int | None:
+        """Of none but the stream itself: what one is given it has at once, as windows allow."""
+        del stream
+        return None
+
+    def readers(self) -> int:
+        """Of no use without the count of what they take."""
+        return 1
+
     def _settle(self) -> None:
         """Lets those go on whose bytes QUIC has taken."""
         moved = self.connection.sender.moved

@@ -23,6 +23,7 @@ from proxy.cache.disk.stored import (
     open_stored,
 )
 from proxy.cache.rules.checking import BLOCK
+from proxy.cache.rules.pace import Pace
 from proxy.cache.rules.standing import Standing
 from proxy.errors import OriginFault
 from proxy.origins.threads import Threads
@@ -185,6 +186,27 @@ async def test_no_more_than_two_blocks_are_given_at_once(path: Path) -> None:
     async with opened(path) as one:
         sizes = [len(buffer) async for buffer in one.slice.read(10, LENGTH)]
     assert sizes == [READ - 10, READ, LENGTH - 2 * READ]
+
+
+async def test_a_reader_that_has_shown_no_pace_is_given_one_block_at_once(path: Path) -> None:
+    async with opened(path) as one:
+        read = one.slice.read(10, LENGTH, pace=Pace())
+        sizes = [len(buffer) async for buffer in read]
+    assert sizes[0] == BLOCK - 10
+    assert set(sizes[1:-1]) == {BLOCK}
+
+
+async def test_the_pace_is_told_what_was_taken_and_how_soon(tmp_path: Path) -> None:
+    path, pace, sizes = tmp_path / "large", Pace(), list[int]()
+    path.write_bytes(slice_file(bytes_of(40 * BLOCK)))
+    async with opened(path) as one, aclosing(one.slice.read(0, 40 * BLOCK, pace=pace)) as buffers:
+        async for buffer in buffers:
+            sizes.append(len(buffer))
+            if sum(sizes) == 24 * BLOCK:
+                await asyncio.sleep(0.06)
+    assert sizes[:16] == [BLOCK] * 16
+    assert 2 * BLOCK in sizes[16:20]
+    assert sizes[-12:] == [BLOCK] * 12
 
 
 async def test_others_have_a_turn_while_much_is_read(tmp_path: Path) -> None:

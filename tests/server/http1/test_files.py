@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.origins.resident import PageCache
 from proxy.server import room
 from proxy.server.http1 import files
-from proxy.server.zero_copy import LENT, PATH, ZERO_COPY
+from proxy.server.zero_copy import LENT, PATH, TAKEN, ZERO_COPY
 from tests.server import talk
 from tests.server.http1.test_exchange import (
     GET,
@@ -168,7 +168,7 @@ async def test_only_tcp_in_clear_has_the_extensions(number: int) -> None:
         assert (await got.read()).endswith(CONTENT)
     async with served(sends) as (_, port):
         assert (await talk.http1(port, GET)).endswith(CONTENT)
-    assert offered == [{LENT}, {ZERO_COPY, PATH, LENT}]
+    assert offered == [{LENT, TAKEN}, {ZERO_COPY, PATH, LENT, TAKEN}]
     refused = saying(start(200, length(SIZE)), lent(number, 0, SIZE))
     async with served(refused, tls=tls) as (_, port), talk.connected(port, trusting) as (got, asks):
         asks.write(GET)

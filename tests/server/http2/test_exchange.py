@@ -52,7 +52,8 @@ async def test_the_scope() -> None:
     assert (scope["method"], scope["http_version"], scope["scheme"]) == ("GET", "2", "http")
     assert (scope["client"], scope["server"]) == (("192.0.2.1", 1), ("192.0.2.2", 2))
     assert scope["asgi"]["spec_version"] == "2.4"
-    assert set(scope["extensions"]) == {"http.response.trailers", "headgate.file"}
+    told = {"http.response.trailers", "headgate.file", "headgate.taken"}
+    assert set(scope["extensions"]) == told
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.server.http2 import frames, protocol
 from proxy.server.http2.faults import ErrorCode
+from proxy.server.room import behind
 from tests.server.http2.driving import frame, headers
 from tests.server.http2.serving import connected, last_words, until
 
@@ -229,6 +230,31 @@ async def test_a_reader_that_was_given_up_keeps_no_connection() -> None:
         client.flush()
         await until(lambda: side.protocols[0].paused)
         await until(lambda: not side.state.connections)
+
+
+async def test_it_has_had_its_time_when_it_is_given_up() -> None:
+    """What takes nothing for so long is not kept as if it had just become idle."""
+    app = Endless()
+    async with connected(app, keep_alive_timeout=30) as (side, client):
+        client.connection.increment_flow_control_window(2**31 - 1 - 65535)
+        client.request("/")
+        client.connection.increment_flow_control_window(2**31 - 1 - 65535, 1)
+        client.flush()
+        await until(lambda: side.protocols[0].paused)
+        side.protocols[0]._progress -= 50
+        for task in side.protocols[0]._tasks.values():
+            task.cancel()
+        await until(lambda: not side.state.connections)
+
+
+async def test_what_the_kernel_has_is_progress_when_it_is_taken() -> None:
+    async with connected(hello) as (side, _):
+        await until(lambda: side.protocols)
+        [one] = side.protocols
+        for more, progress in ((2**14 - 1, 1.0), (2**14, 2.0)):
+            one._progress, one._behind = 1.0, behind(one.transport) + more
+            one._look_at_progress(2.0)
+            assert one._progress == progress
 
 
 async def test_a_long_read_of_frames_leaves_others_their_turn(
