@@ -27,8 +27,8 @@ from aioquic.quic.retry import QuicRetryTokenHandler
 
 from proxy.server.admission import party_of
 from proxy.server.http3.datagrams import Datagram, connect, listen, receive
-from proxy.server.http3.link import Link
-from proxy.server.http3.protocol import Http3, Opening
+from proxy.server.http3.link import Link, Opening
+from proxy.server.http3.protocol import Http3
 from proxy.server.state import Peer, ServerState
 
 logger = logging.getLogger(__name__)

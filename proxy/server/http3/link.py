@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aioquic.quic.configuration import QuicConfiguration
 
 Address = tuple[object, ...]
 
@@ -104,3 +107,19 @@ class Link:
 
 def _nobody() -> None:
     """Before it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a connection begins with.
+
+    Attributes:
+        link: its own socket.
+        original_id: what the client called us first, `retry_id`: what it was told to.
+        configuration: aioquic's.
+    """
+
+    link: Link
+    original_id: bytes
+    retry_id: bytes | None
+    configuration: QuicConfiguration

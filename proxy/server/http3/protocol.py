@@ -6,13 +6,11 @@ What the frames mean is decided in `connection.py`, what QUIC may hold in `quic.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Protocol
 
 from aioquic.quic import events
-from aioquic.quic.configuration import QuicConfiguration
 
 from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.budgets import Budget
@@ -24,7 +22,7 @@ from proxy.server.http2.streams import Stream
 from proxy.server.http3.connection import Connection
 from proxy.server.http3.datagrams import Datagram
 from proxy.server.http3.faults import ErrorCode
-from proxy.server.http3.link import Link
+from proxy.server.http3.link import Opening
 from proxy.server.http3.qpack import BLOCKS
 from proxy.server.http3.quic import Quic
 from proxy.server.state import ClientProtocol, Peer, ServerState
@@ -44,22 +42,6 @@ _LAST_CALL = 1.0
 _GRACE = 1.0
 # Handlers in one process: beyond it streams are refused, which clients may try again.
 _MOST_RUNNING = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a connection begins with.
-
-    Attributes:
-        link: its own socket.
-        original_id: what the client called us first, `retry_id`: what it was told to.
-        configuration: aioquic's.
-    """
-
-    link: Link
-    original_id: bytes
-    retry_id: bytes | None
-    configuration: QuicConfiguration
 
 
 class Way(Protocol):
