@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Background:
+class Background(ABC):
     """While the block runs, so does `_run`, which returns soon after `_done` is set."""
 
     def __init__(self, name: str) -> None:
@@ -27,5 +28,6 @@ class Background:
         self._done.set()
         self._thread.join()
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """Works until `_done` is set."""
