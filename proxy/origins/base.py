@@ -36,6 +36,8 @@ class Want:
             knows of objects does not answer without having asked for them.
         pin: only this version will do: opening raises `ObjectChanged` if there is another.
         unless: opening raises `Unmodified` if the current version has this strong validator.
+        at_once: whether all of it is taken as soon as it comes, as for a cache; else a client may
+            stop at any time, and little of what it does not take is to be held.
         terms: what the path's rules say of freshness, for a cache.
         demands: what the client says of it (RFC 9111 §5.2.1), for a cache.
     """
@@ -45,6 +47,7 @@ class Want:
     checksums: bool = False
     pin: Representation | None = None
     unless: EntityTag | None = None
+    at_once: bool = False
     terms: Terms = USUAL_TERMS
     demands: Demands = NO_DEMANDS
 

@@ -25,7 +25,7 @@ def slow(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
     short as many MiB as there are readers."""
     size = 1024 if scale >= 1000 else max(16, scale // 8 * 8)
     wish = Wish(size=size * MIB, stall=seconds)
-    for origin in ("directory", "cache"):
+    for origin in ("directory", "cache", "store"):
         if only not in ("", origin):
             continue
         with _over(origin, wish) as stage:
@@ -34,7 +34,9 @@ def slow(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
 
 
 def _over(origin: str, wish: Wish) -> AbstractContextManager[Stage]:
-    return over_directory(wish) if origin == "directory" else over_store(wish, cached=True)
+    if origin == "directory":
+        return over_directory(wish)
+    return over_store(wish, cached=origin == "cache")
 
 
 def _stop(what: str, stage: Stage, scale: int, *, tls: bool) -> Iterator[Criterion]:

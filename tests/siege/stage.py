@@ -53,6 +53,7 @@ bucket = "{bucket}"
 access_key_id = "{access_key_id}"
 secret_access_key = "{secret_access_key}"
 region = "{region}"
+max_connections = 4096
 """
 _CACHE = """
 [cache]

@@ -16,6 +16,7 @@ from tests.siege.criteria import Criterion, at_least, at_most, at_p99, latency
 SHORT = [
     ("slow", 2.0, 40, "directory"),
     ("slow", 2.0, 40, "cache"),
+    ("slow", 2.0, 40, "store"),
     ("floods", 0.5, 50, "pings"),
     ("floods", 0.5, 50, "hpack bomb"),
     ("floods", 0.5, 50, "tiny windows"),

@@ -179,7 +179,7 @@ class Fill:
         rest = Span(span.start + self.slice.received, span.stop)
         if self.opened is None:
             first = ByteRange(rest.start, rest.stop - 1)
-            want = Want(first=first, pin=entry.representation)
+            want = Want(first=first, pin=entry.representation, at_once=True)
             self.opened = await self.origin.open(entry.head.key, want)
         async with aclosing(self.opened.read(rest)) as buffers:
             async for buffer in buffers:

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import ssl
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
+
+from proxy.origins.s3.receiving import LARGE, Handler
 
 
 @dataclass(slots=True)
@@ -35,6 +40,9 @@ class OneRetryConnector(aiohttp.TCPConnector):
     def __init__(self, *, limit: int, tls: ssl.SSLContext | bool) -> None:
         # 15 s idle: AWS closes after about 20. DNS for 30 s: S3's own records live for 5 to 60.
         super().__init__(limit=limit, ssl=tls, keepalive_timeout=15, ttl_dns_cache=30)
+        memory = memoryview(bytearray(LARGE))
+        handler: Callable[..., ResponseHandler] = Handler
+        self._factory = partial(handler, self._loop, memory)
         self._used: weakref.WeakSet[object] = weakref.WeakSet()
 
     async def connect(

@@ -100,6 +100,8 @@ class S3Origin:
         answer = await self._ready.ask("GET", versioned, {**headers, **conditions})
         try:
             if answer.status in (200, 206):
+                if want.at_once:
+                    answer.hurry()
                 span, size = span_of(answer.status, answer.headers, asked)
                 stream = Stream(answer, span, asked is not None and span == Span(0, size))
                 representation = _representation(key, size, answer)

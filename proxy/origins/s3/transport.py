@@ -25,15 +25,13 @@ from proxy.errors import (
 )
 from proxy.origins.carried import CARRIED
 from proxy.origins.s3.connector import ATTEMPT, Attempt, OneRetryConnector
+from proxy.origins.s3.receiving import READ_BUFFER, Handler
 from proxy.origins.s3.signing import Keys, Signer
 from proxy.origins.waiting import Waiting
 
 # Added after signing, since intermediaries may rewrite them. "identity": bytes as they are stored.
 _UNSIGNED_HEADERS = {"accept-encoding": "identity", "user-agent": "headgate"}
 _AUTOMATIC = ("Accept", "Accept-Encoding", "User-Agent")
-# What lies unread before the socket is left alone is up to twice this, and what uvloop reads at a
-# time (256 KiB). aiohttp's own 256 KiB hold 0.65 MiB for each stalled reader, and are no faster.
-_READ_BUFFER = 64 * 1024
 # Requests that may wait for each connection: more than that would hardly get it in time.
 _WAITERS_PER_SLOT = 8
 
@@ -124,6 +122,12 @@ class Answer:
         self._stall = stall
         self._closed = False
 
+    def hurry(self) -> None:
+        """Whoever reads it takes each piece as soon as it comes."""
+        connection = self._response.connection  # None if all of it is here
+        if connection is not None and isinstance(connection.protocol, Handler):
+            connection.protocol.hurry()
+
     async def read(self) -> bytes:
         """The next piece of the body as it came, b"" at its end.
 
@@ -180,7 +184,7 @@ class Transport:
             connector=OneRetryConnector(limit=limits.connections, tls=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
+            read_bufsize=READ_BUFFER,
             trust_env=False,
             skip_auto_headers=_AUTOMATIC,
             timeout=aiohttp.ClientTimeout(
