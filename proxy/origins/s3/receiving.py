@@ -1,10 +1,9 @@
 """How much is received from a store at a time: little until whoever reads has been quick.
 
-What a connection receives is held until its reader takes it: what was just read from the socket,
-and the piece before, which the reader is not done with. More would be of no use, since the
-kernel's buffer reads ahead anyway. So the reader of each answer begins with small pieces, of which
-one that stops holds 96 KiB at most. Large ones, which cost less processor time, are for a reader
-that has taken more than the kernel takes for one that stopped at once.
+Only the piece that a reader has taken and is not done with is held; the next is received when it
+is asked for, since the kernel's buffer reads ahead anyway. The reader of each answer begins with
+small pieces. Large ones, which cost less processor time, are for a reader that has taken more than
+the kernel takes for one that stopped at once.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 
 # aiohttp stops reading as soon as twice as much is unread: after each piece.
 READ_BUFFER: Final = 4 * 1024
-SMALL: Final = 40 * 1024
+SMALL: Final = 64 * 1024
 LARGE: Final = 256 * 1024
 # Bytes taken without a long wait. The kernel holds 512 KiB for a client that stopped, and what its
 # windows let through.
@@ -40,8 +39,9 @@ class Handler(ResponseHandler):
         super().__init__(loop=loop)
         self._memory = memory
         self.room = SMALL
-        self._quick = self._unread = 0
-        self._full_since = 0.0
+        self._quick = self._received = 0
+        self._taken_at = 0.0
+        self._is_taken = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Receives by way of a `Receiver`."""
@@ -50,7 +50,7 @@ class Handler(ResponseHandler):
 
     def set_response_params(self, **params: Any) -> None:  # noqa: ANN401  # aiohttp's
         """Another answer, for another reader."""
-        self.room, self._quick = SMALL, 0
+        self.room, self._quick, self._is_taken = SMALL, 0, False
         super().set_response_params(**params)
 
     def hurry(self) -> None:
@@ -59,22 +59,26 @@ class Handler(ResponseHandler):
 
     def received(self, data: bytes) -> None:
         """A piece from the store."""
-        self._unread += len(data)
+        self._received += len(data)
         self.data_received(data)
 
-    def pause_reading(self) -> None:
-        """There is something to take."""
-        self._full_since = monotonic()
-        super().pause_reading()
-
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """It was taken."""
-        if self._reading_paused:
-            seconds = monotonic() - self._full_since
-            self._quick = 0 if seconds > _LONG else self._quick + self._unread
-            self._unread = 0
-            self.room = LARGE if self._quick >= _QUICK else SMALL
-        super().resume_reading(resume_parser)
+        """All that was received has been taken: aiohttp would go on, but its reader may be slow."""
+        if not self._reading_paused:
+            super().resume_reading(resume_parser)
+        elif not self._is_taken:
+            self._is_taken, self._taken_at = True, monotonic()
+
+    def go_on(self) -> None:
+        """The reader wants more."""
+        if not self._is_taken:
+            return
+        self._is_taken = False
+        is_slow = monotonic() - self._taken_at > _LONG
+        self._quick = 0 if is_slow else self._quick + self._received
+        self._received = 0
+        self.room = LARGE if self._quick >= _QUICK else SMALL
+        super().resume_reading()
 
 
 class Receiver(asyncio.BufferedProtocol):

@@ -110,7 +110,9 @@ class Answer:
         headers: names in lower case, values in ISO 8859-1, repeated ones joined by commas.
     """
 
-    __slots__ = ("_closed", "_free", "_response", "_stall", "headers", "status")
+    __slots__ = (
+        "_closed", "_free", "_response", "_stall", "_timer", "_waits_since", "headers", "status",
+    )  # fmt: skip
 
     def __init__(
         self, response: aiohttp.ClientResponse, free: Callable[[], None], stall: float
@@ -121,12 +123,24 @@ class Answer:
         self._free = free
         self._stall = stall
         self._closed = False
+        self._waits_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def _handler(self) -> Handler | None:
+        """That of its connection; None if all of it is here."""
+        connection = self._response.connection
+        protocol = connection.protocol if connection is not None else None
+        return protocol if isinstance(protocol, Handler) else None
 
     def hurry(self) -> None:
         """Whoever reads it takes each piece as soon as it comes."""
-        connection = self._response.connection  # None if all of it is here
-        if connection is not None and isinstance(connection.protocol, Handler):
-            connection.protocol.hurry()
+        if (handler := self._handler) is not None:
+            handler.hurry()
+
+    def _go_on(self) -> None:
+        if (handler := self._handler) is not None:
+            handler.go_on()
 
     async def read(self) -> bytes:
         """The next piece of the body as it came, b"" at its end.
@@ -134,13 +148,38 @@ class Answer:
         Raises OriginBroke if it ends early and OriginTimeout if nothing comes for too long; the
         time runs only in here, so a slow reader is no stalled store.
         """
+        self._go_on()
+        content = self._response.content
         try:
-            async with asyncio.timeout(self._stall):
-                return await self._response.content.readany()
+            piece = content.read_nowait()
+            return piece or await self._wait_for_more()
         except TimeoutError:
             raise OriginTimeout(f"the store sent nothing for {self._stall:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise OriginBroke(f"the body broke off: {type(error).__name__}") from None
+
+    async def _wait_for_more(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        self._waits_since = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._stall, self._look)
+        try:
+            return await self._response.content.readany()
+        finally:
+            self._waits_since = None
+
+    def _look(self) -> None:
+        """Gives the store up, if it has been waited for all the time. One timer does for all the
+        waits of an answer."""
+        self._timer = None
+        if self._waits_since is None:
+            return
+        loop = asyncio.get_running_loop()
+        left = self._waits_since + self._stall - loop.time()
+        if left > 0:
+            self._timer = loop.call_later(left, self._look)
+        else:
+            self._response.content.set_exception(TimeoutError())
 
     async def read_up_to(self, limit: int) -> bytes:
         """The first `limit` bytes of the body, or all of it; faults as of `read`.
@@ -162,6 +201,9 @@ class Answer:
         """Gives the connection back if the whole body has arrived, else closes it. Safe twice."""
         if not self._closed:
             self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            self._go_on()  # to its end, if that is all there is to come
             self._response.close()
             self._free()
 
