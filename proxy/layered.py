@@ -31,6 +31,7 @@ from proxy.integrity.choice import choose
 from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
+from proxy.observability import cache_metrics
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
 from proxy.observability.spans import Tracer
@@ -145,14 +146,14 @@ def measure_cache(meters: Meters, cache: Cache) -> None:
 
     def look() -> None:
         now = asdict(cache.statistics())
-        for tier in names.CACHE_TIERS:
-            meters.put(names.CACHE_BYTES, now[f"bytes_{tier}"], tier)
-        for result in names.CACHE_FILLS:
-            meters.put(names.CACHE_FILL, now[f"fills_{result}"], result)
+        for tier in cache_metrics.TIERS:
+            meters.put(cache_metrics.BYTES, now[f"bytes_{tier}"], tier)
+        for result in cache_metrics.FILL_RESULTS:
+            meters.put(cache_metrics.FILLS, now[f"fills_{result}"], result)
         for tier in ("memory", "disk"):
-            meters.put(names.CACHE_EVICTED, now[f"{tier}_evicted"], tier)
+            meters.put(cache_metrics.EVICTED, now[f"{tier}_evicted"], tier)
         for reason in ("full", "failing"):
-            meters.put(names.CACHE_RESTING, float(now["resting"] == reason), reason)
+            meters.put(cache_metrics.RESTING, float(now["resting"] == reason), reason)
         for metric, name in _CACHE_NUMBERS.items():
             meters.put(metric, now[name])
 
@@ -160,19 +161,19 @@ def measure_cache(meters: Meters, cache: Cache) -> None:
 
 
 _CACHE_NUMBERS: Mapping[names.Metric, str] = {
-    names.CACHE_DAMAGED: "disk_damaged",
-    names.CACHE_WRITTEN: "disk_written",
-    names.CACHE_WRITTEN_BYTES: "disk_written_bytes",
-    names.CACHE_EVICTED_BYTES: "disk_evicted_bytes",
-    names.CACHE_DISK_BYTES: "disk_bytes",
-    names.CACHE_DISK_LIMIT: "disk_limit",
-    names.CACHE_DISK_FILES: "disk_files",
-    names.CACHE_DISK_FILES_LIMIT: "disk_files_limit",
-    names.CACHE_SHARED: "shared_used",
-    names.CACHE_SHARED_LIMIT: "shared_limit",
-    names.CACHE_MEMORY: "memory_used",
-    names.CACHE_MEMORY_LIMIT: "memory_limit",
-    names.CACHE_ENTRIES: "entries",
+    cache_metrics.DAMAGED: "disk_damaged",
+    cache_metrics.WRITTEN: "disk_written",
+    cache_metrics.WRITTEN_BYTES: "disk_written_bytes",
+    cache_metrics.EVICTED_BYTES: "disk_evicted_bytes",
+    cache_metrics.DISK_BYTES: "disk_bytes",
+    cache_metrics.DISK_LIMIT: "disk_limit",
+    cache_metrics.DISK_FILES: "disk_files",
+    cache_metrics.DISK_FILES_LIMIT: "disk_files_limit",
+    cache_metrics.SHARED: "shared_used",
+    cache_metrics.SHARED_LIMIT: "shared_limit",
+    cache_metrics.MEMORY: "memory_used",
+    cache_metrics.MEMORY_LIMIT: "memory_limit",
+    cache_metrics.ENTRIES: "entries",
 }
 
 
