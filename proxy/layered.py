@@ -25,6 +25,7 @@ from proxy.cache.options import CacheOptions
 from proxy.cache.rules.shares import CannotShare, Shared, shares_of
 from proxy.cache.serving.layer import Cached
 from proxy.config import Settings
+from proxy.config import origins as origin_options
 from proxy.config import settings as options
 from proxy.integrity.checksums import new_sum
 from proxy.integrity.choice import choose
@@ -47,12 +48,12 @@ _MIB: Final = 1024 * 1024
 
 def with_layers(
     name: str,
-    table: options.S3Origin | options.DirectoryOrigin,
+    table: origin_options.Origin,
     store: Origin,
     meters: Meters,
 ) -> Origin:
     """The store that a table describes, and over it what makes it steady."""
-    if isinstance(table, options.DirectoryOrigin):
+    if isinstance(table, origin_options.DirectoryOrigin):
         return store  # a disk that fails is not helped by asking it again
     for kind in names.RETRIES:
         meters.add(names.ORIGIN_RETRIES, 0, name, kind)
@@ -114,14 +115,14 @@ def make_cache(table: options.Cache | None, shared: Shared | None = None) -> Cac
 
 def traced(
     name: str,
-    table: options.S3Origin | options.DirectoryOrigin,
+    table: origin_options.Origin,
     store: Origin,
     tracer: Tracer | None,
 ) -> Origin:
     """The store, what is asked of it as spans, if traces are on."""
     if tracer is None:
         return store
-    is_near = isinstance(table, options.DirectoryOrigin)
+    is_near = isinstance(table, origin_options.DirectoryOrigin)
     return Traced(store, name, tracer, "internal" if is_near else "client")
 
 
@@ -177,9 +178,9 @@ _CACHE_NUMBERS: Mapping[names.Metric, str] = {
 }
 
 
-def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:
+def make_origin(table: origin_options.Origin) -> Origin:
     """The origin that a table of the configuration describes."""
-    if isinstance(table, options.DirectoryOrigin):
+    if isinstance(table, origin_options.DirectoryOrigin):
         return DirectoryOrigin(
             table.root,
             follow_symlinks=table.follow_symlinks,

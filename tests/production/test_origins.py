@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.settings import DirectoryOrigin, S3Origin
+from proxy.config.origins import DirectoryOrigin, S3Origin
 from proxy.production.findings import Finding
 from proxy.production.origins import check_origin, clock_skew
 from tests.servers import SeaweedFS
