@@ -54,9 +54,10 @@ class Rig:
     @property
     def asked(self) -> list[int]:
         """The slices that the origin was asked for since the last look."""
-        wants = [want.first for _, want in self.counting.opened]
+        ranges = [want.first for _, want in self.counting.opened]
+        starts = [one.first for one in ranges if one is not None]
         self.counting.opened.clear()
-        return sorted(one.first // WIDTH for one in wants if one is not None)
+        return sorted(one // WIDTH for one in starts if one is not None)
 
     def interest(self, entry: Entry) -> list[int]:
         """How many want each slice that is in memory."""
