@@ -49,9 +49,10 @@ class Swept:
 
 @dataclass(slots=True)
 class _Object:
-    """The files of one object."""
+    """The files of one object. A head that is another object's is `misplaced`, and not its own."""
 
     head: Head | None = None
+    misplaced: bool = False
     slices: list[str] = field(default_factory=list)
 
 
@@ -117,10 +118,13 @@ def list_shard(
 
 def scrub_shard(files: Files, shard: str, pace: Callable[[], None] = _at_once) -> Swept:
     """Reads every slice and compares it with its check values; drops what is damaged, and what is
-    under the name of another slice."""
+    under the name of another slice or object."""
     swept = Swept()
-    for _, one in _objects(files, shard, (), pace):
+    for object_, one in _objects(files, shard, (), pace):
         swept.objects += 1
+        if one.misplaced:
+            swept.damaged += 1
+            files.drop(files.path(object_ + HEAD))
         for name in one.slices:
             swept.slices += 1
             length = _checked(files.path(name), name, pace)
@@ -145,7 +149,11 @@ def _objects(
             one.slices.append(name)
     for object_, one in found.items():
         pace()
-        one.head = _read_head(files, object_)
+        head = _read_head(files, object_)
+        if head is not None and object_name(head.origin, head.key) != object_:
+            one.misplaced = True
+        else:
+            one.head = head
         yield object_, one
 
 
