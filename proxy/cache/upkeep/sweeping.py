@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,20 +100,24 @@ def list_shard(
             continue
         version = version_name(head.representation, head.width)
         sizes = [_size(files.path(each)) for each in one.slices if f"{name}.{version}." in each]
-        found.append(
-            {
-                "origin": head.origin,
-                "key": head.key,
-                "size": head.representation.size,
-                "kept": sum(sizes),
-                "slices": len(sizes),
-                "validated": head.validated,
-                "etag": str(head.representation.etag or ""),
-                "verified": head.sealed_by,
-                "tags": list(head.representation.tags),
-            }
-        )
+        found.append(as_listed(head, sizes))
     return found
+
+
+def as_listed(head: Head, sizes: Sequence[int]) -> dict[str, Any]:
+    """What a list says of an object of which slices of these sizes are kept."""
+    known = head.representation
+    return {
+        "origin": head.origin,
+        "key": head.key,
+        "size": known.size,
+        "kept": sum(sizes),
+        "slices": len(sizes),
+        "validated": head.validated,
+        "etag": str(known.etag or ""),
+        "verified": head.sealed_by,
+        "tags": list(known.tags),
+    }
 
 
 def scrub_shard(files: Files, shard: str, pace: Callable[[], None] = _at_once) -> Swept:
