@@ -25,12 +25,14 @@ from proxy.cache.options import CacheOptions
 from proxy.cache.rules.shares import CannotShare, Shared, shares_of
 from proxy.cache.serving.layer import Cached
 from proxy.config import Settings
+from proxy.config import origins as origin_options
 from proxy.config import settings as options
 from proxy.integrity.checksums import new_sum
 from proxy.integrity.choice import choose
 from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import Verdict
 from proxy.integrity.verified import Checking, Verified
+from proxy.observability import cache_metrics
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
 from proxy.observability.spans import Tracer
@@ -46,12 +48,12 @@ _MIB: Final = 1024 * 1024
 
 def with_layers(
     name: str,
-    table: options.S3Origin | options.DirectoryOrigin,
+    table: origin_options.Origin,
     store: Origin,
     meters: Meters,
 ) -> Origin:
     """The store that a table describes, and over it what makes it steady."""
-    if isinstance(table, options.DirectoryOrigin):
+    if isinstance(table, origin_options.DirectoryOrigin):
         return store  # a disk that fails is not helped by asking it again
     for kind in names.RETRIES:
         meters.add(names.ORIGIN_RETRIES, 0, name, kind)
@@ -113,14 +115,14 @@ def make_cache(table: options.Cache | None, shared: Shared | None = None) -> Cac
 
 def traced(
     name: str,
-    table: options.S3Origin | options.DirectoryOrigin,
+    table: origin_options.Origin,
     store: Origin,
     tracer: Tracer | None,
 ) -> Origin:
     """The store, what is asked of it as spans, if traces are on."""
     if tracer is None:
         return store
-    is_near = isinstance(table, options.DirectoryOrigin)
+    is_near = isinstance(table, origin_options.DirectoryOrigin)
     return Traced(store, name, tracer, "internal" if is_near else "client")
 
 
@@ -145,14 +147,14 @@ def measure_cache(meters: Meters, cache: Cache) -> None:
 
     def look() -> None:
         now = asdict(cache.statistics())
-        for tier in names.CACHE_TIERS:
-            meters.put(names.CACHE_BYTES, now[f"bytes_{tier}"], tier)
-        for result in names.CACHE_FILLS:
-            meters.put(names.CACHE_FILL, now[f"fills_{result}"], result)
+        for tier in cache_metrics.TIERS:
+            meters.put(cache_metrics.BYTES, now[f"bytes_{tier}"], tier)
+        for result in cache_metrics.FILL_RESULTS:
+            meters.put(cache_metrics.FILLS, now[f"fills_{result}"], result)
         for tier in ("memory", "disk"):
-            meters.put(names.CACHE_EVICTED, now[f"{tier}_evicted"], tier)
+            meters.put(cache_metrics.EVICTED, now[f"{tier}_evicted"], tier)
         for reason in ("full", "failing"):
-            meters.put(names.CACHE_RESTING, float(now["resting"] == reason), reason)
+            meters.put(cache_metrics.RESTING, float(now["resting"] == reason), reason)
         for metric, name in _CACHE_NUMBERS.items():
             meters.put(metric, now[name])
 
@@ -160,25 +162,25 @@ def measure_cache(meters: Meters, cache: Cache) -> None:
 
 
 _CACHE_NUMBERS: Mapping[names.Metric, str] = {
-    names.CACHE_DAMAGED: "disk_damaged",
-    names.CACHE_WRITTEN: "disk_written",
-    names.CACHE_WRITTEN_BYTES: "disk_written_bytes",
-    names.CACHE_EVICTED_BYTES: "disk_evicted_bytes",
-    names.CACHE_DISK_BYTES: "disk_bytes",
-    names.CACHE_DISK_LIMIT: "disk_limit",
-    names.CACHE_DISK_FILES: "disk_files",
-    names.CACHE_DISK_FILES_LIMIT: "disk_files_limit",
-    names.CACHE_SHARED: "shared_used",
-    names.CACHE_SHARED_LIMIT: "shared_limit",
-    names.CACHE_MEMORY: "memory_used",
-    names.CACHE_MEMORY_LIMIT: "memory_limit",
-    names.CACHE_ENTRIES: "entries",
+    cache_metrics.DAMAGED: "disk_damaged",
+    cache_metrics.WRITTEN: "disk_written",
+    cache_metrics.WRITTEN_BYTES: "disk_written_bytes",
+    cache_metrics.EVICTED_BYTES: "disk_evicted_bytes",
+    cache_metrics.DISK_BYTES: "disk_bytes",
+    cache_metrics.DISK_LIMIT: "disk_limit",
+    cache_metrics.DISK_FILES: "disk_files",
+    cache_metrics.DISK_FILES_LIMIT: "disk_files_limit",
+    cache_metrics.SHARED: "shared_used",
+    cache_metrics.SHARED_LIMIT: "shared_limit",
+    cache_metrics.MEMORY: "memory_used",
+    cache_metrics.MEMORY_LIMIT: "memory_limit",
+    cache_metrics.ENTRIES: "entries",
 }
 
 
-def make_origin(table: options.S3Origin | options.DirectoryOrigin) -> Origin:
+def make_origin(table: origin_options.Origin) -> Origin:
     """The origin that a table of the configuration describes."""
-    if isinstance(table, options.DirectoryOrigin):
+    if isinstance(table, origin_options.DirectoryOrigin):
         return DirectoryOrigin(
             table.root,
             follow_symlinks=table.follow_symlinks,

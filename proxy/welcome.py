@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from proxy import __version__
-from proxy.config.settings import DirectoryOrigin, Settings
+from proxy.config.origins import DirectoryOrigin
+from proxy.config.settings import Settings
 from proxy.server.supervisor import Started
 
 

@@ -1,7 +1,6 @@
 """The operator's hands on the cache: what is kept, purging, checking, filling.
 
-Workers are asked by the names of `proxy.cache.operations`. What reads the directory is done by one
-of them; only without one does each have slices of its own.
+Workers are asked by the names of `proxy.cache.operations`; who is asked: see `cache_keepers`.
 """
 
 from __future__ import annotations
@@ -17,39 +16,23 @@ from starlette.responses import Response
 
 from proxy.admin.answers import BadParameter, as_json, only, problem, whole
 from proxy.admin.bodies import MOST_TEXT, flag_of, is_text, json_body, text_of
+from proxy.admin.cache_keepers import NOTHING_KEPT, Keepers, Unable, summed, total_of
 from proxy.admin.options import AdminOptions
 from proxy.admin.purging import Purging
 from proxy.admin.working import Outcome, Tell, Work, answer_with
 from proxy.integrity.targets import NoTarget, Target, target_of
 from proxy.observability import metrics as names
-from proxy.observability.fleet import Fleet, Reply
+from proxy.observability.fleet import Fleet
 
-# Seconds: to look something up; to list what is kept; to fill; to read all of a large disk.
-_LOOK_UP, _LIST, _WARM, _SCRUB = 2.0, 60.0, 3600.0, 6 * 3600.0
+# Seconds: to list what is kept; to fill; to read all of a large disk.
+_LIST, _WARM, _SCRUB = 60.0, 3600.0, 6 * 3600.0
 # Purges at the same time; each may read what is known of all objects.
 MOST_PURGES: Final = 8
 MOST_OBJECTS: Final = 10_000
 MOST_KEYS: Final = 1000
 KINDS: Final = ("key", "prefix", "tag", "all", "path")
-# What all processes have together, so that it is not added up.
-_SHARED: Final = (
-    "shared_used",
-    "shared_limit",
-    "disk_bytes",
-    "disk_files",
-    "disk_limit",
-    "disk_files_limit",
-)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class _Unable(Exception):
-    """Nothing is kept, or no worker answers: its argument is what is said of that."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.detail)
-        self.outcome = outcome
 
 
 class CacheDoor:
@@ -57,6 +40,7 @@ class CacheDoor:
 
     def __init__(self, fleet: Fleet, options: AdminOptions) -> None:
         self._fleet = fleet
+        self._keepers = Keepers(fleet)
         self._options = options
         self._purges = 0
         self._errand = asyncio.Lock()
@@ -75,11 +59,11 @@ class CacheDoor:
         """What is kept and was done, in all workers together and in each."""
         only(request, ())
         try:
-            replies = await self._users()
-        except _Unable as unable:
+            replies = await self._keepers.replies()
+        except Unable as unable:
             return unable.outcome.answer()
         workers = [{"pid": one.pid, "name": one.name, **one.value} for one in replies]
-        return as_json({"total": _total([one.value for one in replies]), "workers": workers})
+        return as_json({"total": total_of([one.value for one in replies]), "workers": workers})
 
     async def objects(self, request: Request) -> Response:
         """The objects of which something is kept."""
@@ -91,8 +75,8 @@ class CacheDoor:
                 raise BadParameter(f"{name}: expected at most {MOST_TEXT} characters.")
         asked = {"prefix": prefix, "origin": origin, "limit": limit}
         try:
-            found = await self._each("cache-list", asked, _LIST, lambda _: None)
-        except _Unable as unable:
+            found = await self._keepers.each("cache-list", asked, _LIST, lambda _: None)
+        except Unable as unable:
             return unable.outcome.answer()
         objects: dict[tuple[str, str], Any] = {}
         for one in (one for answer in found for one in answer["objects"]):
@@ -136,7 +120,7 @@ class CacheDoor:
             detail = f"The purge is not complete: {why}."
             return Outcome(told, 504 if purged.late else 503, detail)
         if not purged.keeps:
-            return _NOTHING_KEPT
+            return NOTHING_KEPT
         self._fleet.count(names.CACHE_PURGES, 1)
         return Outcome(told)
 
@@ -164,7 +148,7 @@ class CacheDoor:
         return self._alone(request, self._scrubbed)
 
     async def _scrubbed(self, tell: Tell) -> Outcome:
-        return Outcome(_sum(await self._each("cache-scrub", {}, _SCRUB, tell)))
+        return Outcome(summed(await self._keepers.each("cache-scrub", {}, _SCRUB, tell)))
 
     async def warm(self, request: Request) -> Response:
         """Reads objects from their origins, so that they are kept."""
@@ -173,8 +157,8 @@ class CacheDoor:
         targets = [[one.origin, one.key] for one in self._to_warm(told)]
 
         async def work(tell: Tell) -> Outcome:
-            found = await self._each("cache-warm", {"targets": targets}, _WARM, tell)
-            return Outcome(_sum(found))
+            found = await self._keepers.each("cache-warm", {"targets": targets}, _WARM, tell)
+            return Outcome(summed(found))
 
         return self._alone(request, work)
 
@@ -216,91 +200,7 @@ class CacheDoor:
             async with self._errand:
                 try:
                     return await work(tell)
-                except _Unable as unable:
+                except Unable as unable:
                     return unable.outcome
 
         return answer_with(request, alone)
-
-    # --- asking ---------------------------------------------------------------------------------
-
-    async def _users(self) -> list[Reply]:
-        """What those workers say that keep something; raises `_Unable` if none does."""
-        replies = await self._fleet.ask("cache-stats", {}, _LOOK_UP)
-        known = [one for one in replies if not one.error]
-        if not known:
-            raise _Unable(_nobody(replies))
-        kept = [one for one in known if one.value is not None]
-        if not kept:
-            raise _Unable(_NOTHING_KEPT)
-        return kept
-
-    async def _each(
-        self, what: str, arguments: Mapping[str, Any], seconds: float, tell: Tell
-    ) -> list[Mapping[str, Any]]:
-        """What one worker for each directory says, and each that has none."""
-        present = self._fleet.present()
-        users = sorted(await self._users(), key=lambda one: present.get(one.pid) != "ready")
-        chosen: dict[object, Reply] = {}
-        for one in users:
-            if present.get(one.pid) == "ready" or not chosen:
-                chosen.setdefault(one.value["directory"] or one.pid, one)
-        far = _Far(tell)
-        found = await asyncio.gather(
-            *(
-                self._fleet.ask(what, arguments, seconds, str(one.pid), take=far.of(one.pid))
-                for one in chosen.values()
-            )
-        )
-        replies = [one for some in found for one in some]
-        if not replies or any(one.error for one in replies):
-            raise _Unable(_nobody([one for one in replies if one.error]))
-        return [one.value for one in replies]
-
-
-class _Far:
-    """How far several workers are, as one."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._told: dict[int, Mapping[str, Any]] = {}
-
-    def of(self, pid: int) -> Tell:
-        """For the words of one of them."""
-
-        def take(value: Mapping[str, Any]) -> None:
-            self._told[pid] = value
-            self._tell(_sum(list(self._told.values())))
-
-        return take
-
-
-_NOTHING_KEPT: Final = Outcome({}, 404, "Nothing is kept: the configuration has no [cache].")
-
-
-def _nobody(replies: list[Reply]) -> Outcome:
-    why = "; ".join(f"{one.name} ({one.pid}): {one.error}" for one in replies) or "there is none"
-    return Outcome({}, 503, f"No worker answered: {why}.")
-
-
-def _sum(answers: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several answers of the same form as one."""
-    total: dict[str, Any] = {}
-    for answer in answers:
-        for name, value in answer.items():
-            before = total.get(name)
-            if before is None or isinstance(value, bool):
-                total[name] = value or bool(before) if isinstance(value, bool) else value
-            else:
-                total[name] = before + value
-    return total
-
-
-def _total(statistics: list[Mapping[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {}
-    for one in statistics:
-        for name, value in one.items():
-            if isinstance(value, int) and name not in _SHARED:
-                total[name] = total.get(name, 0) + value
-            else:
-                total[name] = max(total.get(name, value), value)
-    return total

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import as_json, only
-from proxy.observability import flow_metrics
+from proxy.observability import cache_metrics, flow_metrics, process_metrics
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Fleet, Reply
 from proxy.observability.meters import Value, Values
@@ -100,22 +100,22 @@ def digest(values: Values) -> dict[str, Any]:
         },
         "cache": {
             "answers": _by_label(values, names.CACHE_ANSWERS, 0),
-            "bytes": _by_label(values, names.CACHE_BYTES, 0),
-            "disk": _sum(values, names.CACHE_DISK_BYTES),
-            "disk_limit": _sum(values, names.CACHE_DISK_LIMIT),
-            "memory": _sum(values, names.CACHE_MEMORY) + _sum(values, names.CACHE_SHARED),
-            "memory_limit": _sum(values, names.CACHE_MEMORY_LIMIT)
-            + _sum(values, names.CACHE_SHARED_LIMIT),
-            "resting": _by_label(values, names.CACHE_RESTING, 0),
+            "bytes": _by_label(values, cache_metrics.BYTES, 0),
+            "disk": _sum(values, cache_metrics.DISK_BYTES),
+            "disk_limit": _sum(values, cache_metrics.DISK_LIMIT),
+            "memory": _sum(values, cache_metrics.MEMORY) + _sum(values, cache_metrics.SHARED),
+            "memory_limit": _sum(values, cache_metrics.MEMORY_LIMIT)
+            + _sum(values, cache_metrics.SHARED_LIMIT),
+            "resting": _by_label(values, cache_metrics.RESTING, 0),
         },
         "first_byte": {
             "bounds": list(names.FIRST_BYTE_SECONDS.buckets),
             "counts": _counts(values, names.FIRST_BYTE_SECONDS),
         },
         "processes": {
-            "cpu_seconds": _by_label(values, names.CPU_SECONDS, 0),
-            "memory": _by_label(values, names.RESIDENT_BYTES, 0),
-            "lag": _by_label(values, names.LOOP_LAG_MAX, 0),
+            "cpu_seconds": _by_label(values, process_metrics.CPU_SECONDS, 0),
+            "memory": _by_label(values, process_metrics.RESIDENT_BYTES, 0),
+            "lag": _by_label(values, process_metrics.LOOP_LAG_MAX, 0),
         },
     }
 

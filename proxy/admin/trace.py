@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.admin.answers import FIELDS, BadParameter, only, problem
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.fleet import Fleet
 from proxy.observability.live import make_filter
 
@@ -113,7 +113,7 @@ class _Waiting:
                 self._queue.put_nowait(record)
             except asyncio.QueueFull:
                 self._dropped += 1
-                self._fleet.count(names.TRACE_LINES_DROPPED, 1)
+                self._fleet.count(process_metrics.TRACE_LINES_DROPPED, 1)
 
     async def next(self) -> str:
         """The next event, or a sign of life."""

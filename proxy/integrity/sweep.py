@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from proxy.errors import ChecksumMismatch, Fault, NotFound
+from proxy.errors import ChecksumMismatch, Fault
 from proxy.integrity.checksums import Sum, new_sum
 from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import NO_CHECKSUM, PARTS_UNKNOWN
 from proxy.integrity.verified import Verified, VerifiedObject
-from proxy.origins.base import Page
+from proxy.origins.walking import for_each, keys_below
 from proxy.semantics.representation import Algorithm, Span
 
 # Enough to fill a link to a store 30 ms away with small objects; a fraction of the connections.
@@ -74,66 +74,41 @@ async def sweep(
         progress: kept up to date.
         deep: whether objects are also read in ranges.
     """
-    keys: asyncio.Queue[str | None] = asyncio.Queue(4 * AT_ONCE)
 
-    async def check_all() -> None:
-        while (key := await keys.get()) is not None:
-            result = await check(origin, key, progress, deep=deep)
-            progress.done += 1
-            tell(result)
+    async def check_one(key: str) -> None:
+        result = await check(origin, key, progress, deep=deep)
+        progress.done += 1
+        tell(result)
 
-    async def find_all() -> None:
-        async for found in _keys(origin, targets):
-            if isinstance(found, Result):
-                tell(found)
-            else:
-                progress.found += 1
-                await keys.put(found)
-        progress.listing = False
-        for _ in range(AT_ONCE):
-            await keys.put(None)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(check_all())
-        group.create_task(find_all())
+    await for_each(_find(origin, targets, tell, progress), check_one, AT_ONCE)
 
 
-async def _keys(origin: Verified, targets: Iterable[str]) -> AsyncIterator[str | Result]:
-    """The keys meant, and a failure for each prefix that can't be listed or holds nothing."""
+async def _find(
+    origin: Verified, targets: Iterable[str], tell: Tell, progress: Progress
+) -> AsyncGenerator[str, None]:
+    """The keys meant. Tells of each prefix that can't be listed or holds nothing."""
     for target in targets:
-        if target and not target.endswith("/"):
-            yield target
-            continue
-        any_found = False
+        before = progress.found
         try:
-            async for key in _below(origin, target):
-                any_found = True
-                yield key
+            async with aclosing(_keys(origin, target)) as keys:
+                async for key in keys:
+                    progress.found += 1
+                    yield key
         except Fault as fault:
-            yield _failed(target, fault)
+            tell(_failed(target, fault))
         else:
-            if not any_found:
-                yield Result(target, "failed", reason="nothing lies below this prefix")
+            if progress.found == before:
+                tell(Result(target, "failed", reason="nothing lies below this prefix"))
+    progress.listing = False
 
 
-async def _below(origin: Verified, prefix: str) -> AsyncIterator[str]:
-    if not hasattr(origin, "list"):
-        raise NotFound("this origin can't list")
-    waiting = [prefix]
-    while waiting:
-        folder = waiting.pop()
-        after = None
-        while True:
-            page: Page = await origin.list(folder, after)
-            for entry in page.entries:
-                if entry.name.endswith("/"):
-                    waiting.append(folder + entry.name)
-                else:
-                    yield folder + entry.name
-            after = page.after
-            if after is None:
-                break
+async def _keys(origin: Verified, target: str) -> AsyncGenerator[str, None]:
+    if target and not target.endswith("/"):
+        yield target
+        return
+    async with aclosing(keys_below(origin, target)) as keys:
+        async for key in keys:
+            yield key
 
 
 async def check(origin: Verified, key: str, progress: Progress, *, deep: bool) -> Result:

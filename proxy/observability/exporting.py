@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from proxy.errors import HeadgateError
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 from proxy.observability.spans import Span
 
@@ -80,8 +80,8 @@ class Exporter:
         """Has what was sent and dropped looked up before each reading."""
 
         def look() -> None:
-            meters.put(names.SPANS, self.sent, "sent")
-            meters.put(names.SPANS, self.dropped, "dropped")
+            meters.put(process_metrics.SPANS, self.sent, "sent")
+            meters.put(process_metrics.SPANS, self.dropped, "dropped")
 
         meters.before_reading(look)
 

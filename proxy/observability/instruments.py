@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from proxy.observability import metrics as names
 from proxy.observability.fleet import Arguments, Emit, Operation
 from proxy.observability.live import Live
 from proxy.observability.logs import DroppingHandler
 from proxy.observability.meters import Meters, Values
 from proxy.observability.origin_health import OriginHealth
 from proxy.observability.process import gc_pauses_measured, measure_process
+from proxy.observability.process_metrics import LOG_LINES_DROPPED
 from proxy.observability.profiling import Profiling
 from proxy.observability.responses import Responses
 from proxy.observability.stalls import LoopWatch
@@ -103,4 +103,4 @@ class Instruments:
 
 def measure_log(meters: Meters, log: DroppingHandler, process: str = "") -> None:
     """Has the dropped log lines looked up before each reading."""
-    meters.before_reading(lambda: meters.put(names.LOG_LINES_DROPPED, log.dropped_total, process))
+    meters.before_reading(lambda: meters.put(LOG_LINES_DROPPED, log.dropped_total, process))

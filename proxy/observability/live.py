@@ -13,7 +13,7 @@ from time import time
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.access_log import AccessRecord, as_json
 from proxy.observability.fleet import Arguments, Declined, Emit
 from proxy.observability.meters import Meters
@@ -80,7 +80,7 @@ class Live:
     def __init__(self, responses: Responses, meters: Meters) -> None:
         self._responses = responses
         self._meters = meters
-        meters.add(names.TRACE_LINES_DROPPED, 0)
+        meters.add(process_metrics.TRACE_LINES_DROPPED, 0)
 
     async def stream(self, arguments: Arguments, emit: Emit) -> None:
         """Emits each response that meets the filter of `arguments`, until it is cancelled.
@@ -117,7 +117,7 @@ class _Lines:
             self._waiting.put_nowait({"time": round(time(), 3), **as_json(record)})
         except asyncio.QueueFull:
             self._dropped += 1
-            self._meters.add(names.TRACE_LINES_DROPPED, 1)
+            self._meters.add(process_metrics.TRACE_LINES_DROPPED, 1)
 
     async def next(self) -> dict[str, Any]:
         """Waits for a line, and takes along all others there are."""

@@ -1,9 +1,13 @@
-"""Every metric there is: its name, its labels, what it counts. Only this file and that of the flow
-(`flow_metrics`) have a metric's name.
+"""Every metric there is: its name, its labels, what it counts.
+
+Here are those of clients, origins, checks and the whole; those of the flow, of what the cache keeps
+and of single processes are in `flow_metrics`, `cache_metrics` and `process_metrics`. No other file
+has a metric's name.
 
 A label has a closed set of values, or one that the configuration bounds. Never a path, a key, an
 address of a client or anything else that a request chooses: whoever asks for a million names must
-not make a million series. docs/metrics.md tells the same as this table; a test holds them together.
+not make a million series. docs/metrics.md tells the same as these tables; a test holds them
+together.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.observability import flow_metrics
+from proxy.observability import cache_metrics, flow_metrics, process_metrics
 from proxy.observability.metric import OF_ORIGINS, Label, Metric
 
 __all__ = ["Label", "Metric"]  # beside all that is said here
@@ -45,7 +49,6 @@ RETRIES: Final = ("retry", "resume", "exhausted")
 
 _STATUS: Final = Label("status", STATUSES)
 _ORIGIN: Final = OF_ORIGINS
-_PROCESS: Final = Label("process", '"supervisor", and "worker-0" to one less than server.workers')
 
 # A stop at a 304 (under 1 ms) and at a film over a slow line (two hours), about 2.5 apart between.
 _DURATIONS: Final = (
@@ -56,8 +59,6 @@ _DURATIONS: Final = (
 _FIRST_BYTES: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-# The aim is a few milliseconds; 0.1 s counts as a stall.
-_LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 # --- clients ------------------------------------------------------------------------------------
 
@@ -110,6 +111,25 @@ SENT_BYTES: Final = Metric(
     "headgate_sent_bytes_total",
     "counter",
     "Bytes of bodies handed to clients, those of responses still in flight among them.",
+)
+
+CACHE_HIT: Final = "hit"
+CACHE_RESULTS: Final = (
+    CACHE_HIT,
+    "stale hit",
+    "miss",
+    "partial",
+    "stale",
+    "revalidated",
+    "collapsed",
+    "bypass",
+    OTHER,
+)
+CACHE_ANSWERS: Final = Metric(
+    "headgate_cache_answers_total",
+    "counter",
+    "Answers of objects by what the cache did for them, in the words of the access log.",
+    (Label("result", CACHE_RESULTS),),
 )
 
 # --- origins ------------------------------------------------------------------------------------
@@ -173,170 +193,6 @@ VERIFIED_BYTES: Final = Metric(
     (_ALGORITHM, _RESULT),
 )
 
-# --- the cache ----------------------------------------------------------------------------------
-
-CACHE_HIT: Final = "hit"
-CACHE_RESULTS: Final = (
-    CACHE_HIT,
-    "stale hit",
-    "miss",
-    "partial",
-    "stale",
-    "revalidated",
-    "collapsed",
-    "bypass",
-    OTHER,
-)
-CACHE_TIERS: Final = ("memory", "disk", "fill", "bypass")
-CACHE_FILLS: Final = ("started", "failed", "left", "followed", "taken_over")
-
-CACHE_ANSWERS: Final = Metric(
-    "headgate_cache_answers_total",
-    "counter",
-    "Answers of objects by what the cache did for them, in the words of the access log.",
-    (Label("result", CACHE_RESULTS),),
-)
-CACHE_BYTES: Final = Metric(
-    "headgate_cache_bytes_total",
-    "counter",
-    "Bytes given to readers: kept in memory or on disk, just filled, or past the cache.",
-    (Label("tier", CACHE_TIERS),),
-)
-CACHE_FILL: Final = Metric(
-    "headgate_cache_fills_total",
-    "counter",
-    "Slices asked of an origin, those that failed or were given up, and those of other workers.",
-    (Label("result", CACHE_FILLS),),
-)
-CACHE_DAMAGED: Final = Metric(
-    "headgate_cache_damaged_slices_total",
-    "counter",
-    "Slices on disk that were not as they were written; each was dropped and not given.",
-)
-CACHE_WRITTEN: Final = Metric(
-    "headgate_cache_written_slices_total", "counter", "Slices written to disk."
-)
-CACHE_WRITTEN_BYTES: Final = Metric(
-    "headgate_cache_written_bytes_total", "counter", "The bytes of these slices."
-)
-CACHE_EVICTED: Final = Metric(
-    "headgate_cache_evicted_slices_total",
-    "counter",
-    "Slices that gave way to others.",
-    (Label("tier", ("memory", "disk")),),
-)
-CACHE_EVICTED_BYTES: Final = Metric(
-    "headgate_cache_evicted_bytes_total", "counter", "The bytes of those evicted from disk."
-)
-CACHE_DISK_BYTES: Final = Metric(
-    "headgate_cache_disk_bytes",
-    "gauge",
-    "What the cache's directory holds; 0 until it is counted.",
-    merge="max",
-)
-CACHE_DISK_LIMIT: Final = Metric(
-    "headgate_cache_disk_limit_bytes", "gauge", "What it may hold (size).", merge="max"
-)
-CACHE_DISK_FILES: Final = Metric(
-    "headgate_cache_disk_files", "gauge", "The files that it holds.", merge="max"
-)
-CACHE_DISK_FILES_LIMIT: Final = Metric(
-    "headgate_cache_disk_limit_files", "gauge", "The files that it may hold (files).", merge="max"
-)
-CACHE_SHARED: Final = Metric(
-    "headgate_cache_shared_memory_bytes",
-    "gauge",
-    "Slices that workers share in memory, where there is no directory.",
-    merge="max",
-)
-CACHE_SHARED_LIMIT: Final = Metric(
-    "headgate_cache_shared_memory_limit_bytes",
-    "gauge",
-    "What they may share there (half of memory).",
-    merge="max",
-)
-CACHE_MEMORY: Final = Metric(
-    "headgate_cache_memory_bytes", "gauge", "Slices in workers' own memory, added up."
-)
-CACHE_MEMORY_LIMIT: Final = Metric(
-    "headgate_cache_memory_limit_bytes", "gauge", "What all workers may hold there (memory)."
-)
-CACHE_ENTRIES: Final = Metric(
-    "headgate_cache_entries", "gauge", "Objects that workers know, added up."
-)
-CACHE_RESTING: Final = Metric(
-    "headgate_cache_resting",
-    "gauge",
-    "1 while a worker leaves the cache's directory alone, since it is full or fails.",
-    (Label("reason", ("full", "failing")),),
-    merge="max",
-)
-CACHE_PURGES: Final = Metric(
-    "headgate_cache_purges_total", "counter", "Purges that were complete in all workers."
-)
-
-# --- processes ----------------------------------------------------------------------------------
-
-LOOP_LAG: Final = Metric(
-    "headgate_event_loop_lag_seconds",
-    "histogram",
-    "How late a timer of a worker's event loop was, looked at ten times a second.",
-    (),
-    _LAGS,
-)
-LOOP_LAG_MAX: Final = Metric(
-    "headgate_event_loop_lag_max_seconds",
-    "gauge",
-    "The longest such lag in the last 30 to 60 seconds.",
-    (_PROCESS,),
-    merge="max",
-)
-STALLS: Final = Metric(
-    "headgate_event_loop_stalls_total",
-    "counter",
-    "Times an event loop was held for longer than 0.1 s; /debug/stalls says by what.",
-    (_PROCESS,),
-)
-CPU_SECONDS: Final = Metric(
-    "headgate_process_cpu_seconds_total",
-    "counter",
-    "Processor time, user and system.",
-    (_PROCESS,),
-)
-RESIDENT_BYTES: Final = Metric(
-    "headgate_process_resident_memory_bytes", "gauge", "Resident memory.", (_PROCESS,)
-)
-DESCRIPTORS: Final = Metric(
-    "headgate_process_open_descriptors", "gauge", "Open file descriptors.", (_PROCESS,)
-)
-MAX_DESCRIPTORS: Final = Metric(
-    "headgate_process_max_descriptors", "gauge", "The limit on them (RLIMIT_NOFILE).", (_PROCESS,)
-)
-GC_SECONDS: Final = Metric(
-    "headgate_gc_pause_seconds",
-    "histogram",
-    "Pauses of the garbage collector, all workers.",
-    (Label("generation", ("0", "1", "2")),),
-    (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5),
-)
-LOG_LINES_DROPPED: Final = Metric(
-    "headgate_log_lines_dropped_total",
-    "counter",
-    "Log lines that were dropped since standard error took none.",
-    (_PROCESS,),
-)
-TRACE_LINES_DROPPED: Final = Metric(
-    "headgate_trace_lines_dropped_total",
-    "counter",
-    "Lines that a `headgate trace` missed since it, or the way to it, was too slow.",
-)
-SPANS: Final = Metric(
-    "headgate_spans_total",
-    "counter",
-    "Spans of traces that the collector has taken, and those it has not; with [telemetry].",
-    (Label("result", ("sent", "dropped")),),
-)
-
 # --- the whole ----------------------------------------------------------------------------------
 
 WORKERS: Final = Metric(
@@ -367,6 +223,9 @@ LAST_LOAD: Final = Metric(
     "When the configuration in effect was loaded, in seconds since 1970.",
     merge="max",
 )
+CACHE_PURGES: Final = Metric(
+    "headgate_cache_purges_total", "counter", "Purges that were complete in all workers."
+)
 BUILD: Final = Metric(
     "headgate_build_info",
     "gauge",
@@ -377,7 +236,8 @@ BUILD: Final = Metric(
 
 BY_NAME: Final[Mapping[str, Metric]] = {
     one.name: one
-    for one in [*globals().values(), *vars(flow_metrics).values()]
+    for table in (globals(), *map(vars, (flow_metrics, cache_metrics, process_metrics)))
+    for one in table.values()
     if isinstance(one, Metric)
 }
 

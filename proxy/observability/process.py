@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -26,12 +26,14 @@ def measure_process(meters: Meters, process: str = "") -> None:
     """
 
     def look() -> None:
-        meters.put(names.CPU_SECONDS, sum(os.times()[:2]), process)
-        meters.put(names.RESIDENT_BYTES, resident_bytes(), process)
-        meters.put(names.MAX_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[0], process)
+        meters.put(process_metrics.CPU_SECONDS, sum(os.times()[:2]), process)
+        meters.put(process_metrics.RESIDENT_BYTES, resident_bytes(), process)
+        meters.put(
+            process_metrics.MAX_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[0], process
+        )
         descriptors = open_descriptors()
         if descriptors is not None:
-            meters.put(names.DESCRIPTORS, descriptors, process)
+            meters.put(process_metrics.DESCRIPTORS, descriptors, process)
 
     meters.before_reading(look)
 
@@ -65,7 +67,7 @@ def gc_pauses_measured(meters: Meters) -> Iterator[None]:
         if phase == "start":
             begun = monotonic()
         else:
-            meters.observe(names.GC_SECONDS, monotonic() - begun, str(info["generation"]))
+            meters.observe(process_metrics.GC_SECONDS, monotonic() - begun, str(info["generation"]))
 
     gc.callbacks.append(note)
     try:

@@ -17,7 +17,7 @@ from time import monotonic, time
 from types import FrameType
 from typing import Any
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 
 # Seconds between two beats; ten a second cost about 0.1 % of a processor.
@@ -52,7 +52,7 @@ class LoopWatch:
         self._expect()
         self._window_ends = monotonic() + _WINDOW
         self._meters.before_reading(self._put_longest)
-        self._meters.add(names.STALLS, 0, "")
+        self._meters.add(process_metrics.STALLS, 0, "")
         held = threading.get_ident()
         self._thread = threading.Thread(
             target=self._look, args=(held,), name="loop-watch", daemon=True
@@ -73,7 +73,7 @@ class LoopWatch:
 
     def _beat(self) -> None:
         lag = max(0.0, monotonic() - self._due)
-        self._meters.observe(names.LOOP_LAG, lag)
+        self._meters.observe(process_metrics.LOOP_LAG, lag)
         self._turn_window()
         self._longest[1] = max(self._longest[1], lag)
         if lag >= STALL:
@@ -82,7 +82,7 @@ class LoopWatch:
         self._expect()
 
     def _note(self, lag: float) -> None:
-        self._meters.add(names.STALLS, 1, "")
+        self._meters.add(process_metrics.STALLS, 1, "")
         seen = self._seen.most_common(1)
         stack = list(seen[0][0]) if seen else []
         self.stalls.append({"time": round(time(), 3), "seconds": round(lag, 3), "stack": stack})
@@ -95,7 +95,7 @@ class LoopWatch:
 
     def _put_longest(self) -> None:
         self._turn_window()
-        self._meters.put(names.LOOP_LAG_MAX, max(self._longest), "")
+        self._meters.put(process_metrics.LOOP_LAG_MAX, max(self._longest), "")
 
     def _look(self, held: int) -> None:
         """The thread: sleeps while the loop keeps time."""

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from proxy.assembly import workers_of
 from proxy.config import Loaded, Settings
-from proxy.config.settings import S3Origin
+from proxy.config.origins import S3Origin
 from proxy.production.cache import check_cache
 from proxy.production.exposure import check_exposure
 from proxy.production.files import check_certificate_now, check_private

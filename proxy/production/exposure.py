@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.config.fields import is_local
-from proxy.config.settings import DirectoryOrigin, S3Origin, Settings
+from proxy.config.origins import DirectoryOrigin, S3Origin
+from proxy.config.settings import Settings
 from proxy.production.findings import Finding, error, ok, warning
 
 # Characters. 16 random ones of base64 are 96 bits.

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from proxy.config.settings import DirectoryOrigin, S3Origin
+from proxy.config.origins import DirectoryOrigin, S3Origin
 from proxy.errors import StartError
 from proxy.layered import make_origin
 from proxy.production.findings import Finding, error, ok, warning

@@ -9,7 +9,7 @@ import httpx
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
 from proxy.admin.status import digest
-from proxy.observability import flow_metrics
+from proxy.observability import cache_metrics, flow_metrics
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters
 from tests.admin.fleet import StubFleet
@@ -77,8 +77,8 @@ def test_the_digest_adds_up() -> None:
 def test_the_digest_tells_of_the_cache() -> None:
     meters = Meters()
     meters.add(names.CACHE_ANSWERS, 3, "hit")
-    meters.put(names.CACHE_DISK_BYTES, 7)
-    meters.put(names.CACHE_RESTING, 1, "full")
+    meters.put(cache_metrics.DISK_BYTES, 7)
+    meters.put(cache_metrics.RESTING, 1, "full")
     told = digest(meters.read())["cache"]
     assert told["answers"] == {"hit": 3}
     assert told["disk"] == 7

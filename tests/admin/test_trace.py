@@ -14,7 +14,7 @@ from proxy.admin import trace
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
 from proxy.admin.trace import MOST_LOOKING, QUEUE_LENGTH
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from tests.admin.fleet import StubFleet
 from tests.server.asgi import Client
 
@@ -62,7 +62,7 @@ async def test_what_was_dropped_is_told_and_counted() -> None:
     fleet = StubFleet(events=(many,))
     text = await Looking(fleet).until("event: dropped")
     assert 'event: dropped\ndata: {"lines": 7}' in text
-    assert fleet.counted == {names.TRACE_LINES_DROPPED.name: 5}
+    assert fleet.counted == {process_metrics.TRACE_LINES_DROPPED.name: 5}
 
 
 async def test_silence_has_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def main(given: list[str] | None = None) -> int:
     if not found:
         return 1
     baseline = read(json.loads(BASELINE.read_text())) if arguments.compare else {}
-    print(table(found, baseline))
+    print(table(found, baseline, arguments.only))
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", file=sys.stderr)
     if arguments.save:
         BASELINE.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +124,11 @@ def slower(found: Times, baseline: Times, band: float) -> list[str]:
     ]
 
 
-def table(found: Times, baseline: Times) -> str:
-    """Markdown: each function with its times, the baseline's where there is one."""
+def table(found: Times, baseline: Times, only: str = "") -> str:
+    """Markdown: each function with its times, the baseline's where there is one.
+
+    Of what only the reference has, that with `only` in its name.
+    """
     lines = ["| function | median | quickest | reference, Go | baseline |", "|" + " --- |" * 5]
     for name, times in found.items():
         reference = _time(REFERENCE[name]) if name in REFERENCE else ""
@@ -138,7 +141,7 @@ def table(found: Times, baseline: Times) -> str:
     lines += [
         f"| {_title(name)} | not there | | {_time(reference)} | |"
         for name, reference in REFERENCE.items()
-        if name not in found
+        if name not in found and only in name
     ]
     return "\n".join(lines)
 

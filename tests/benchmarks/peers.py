@@ -10,7 +10,7 @@
 All servers are up for the whole run and are asked in turn, so that a drift of the machine meets
 them alike. Each has one worker on one processor; what asks, and the store, are on another. The
 first round warms caches and connections and is not counted; in it every server has to give the
-very bytes.
+very bytes. Whoever fails is asked again in the next round, and the table says how often it failed.
 """
 
 from __future__ import annotations
@@ -50,23 +50,28 @@ from tests.servers.s3 import SeaweedFS
 RESULTS = Path(".local/bench")
 _READERS = 1000
 _SLOW = "slow readers"
-VERSIONS = {
-    "nginx": ("sh", "-c", "nginx -v 2>&1"),
-    "Varnish": ("sh", "-c", "varnishd -V 2>&1"),
-    "Caddy": (program("caddy"), "version"),
-    "rclone": (program("rclone"), "version"),
-    "wrk": ("sh", "-c", "wrk -v 2>&1"),
-    "h2load": ("h2load", "--version"),
-}
+# With a relay before the store.
+_COLD, _STAMPEDE, _CORRUPT = "cold", "stampede", "corrupt origin"
+QUESTIONS = (*(row.title for row in ROWS), _SLOW, _COLD, _STAMPEDE, _CORRUPT)
 
 
 @dataclass
 class Cell:
-    """What one contestant did in one row: a value a round, and processor time per unit of work."""
+    """What one contestant did in one row.
+
+    Attributes:
+        values, costs: of each round that counts: in the row's unit; processor time per unit of
+            work.
+        rounds: how often it was asked, to get warm too.
+        faults: why it failed, one for each round in which it did.
+        warm: whether it has answered once, with the very bytes.
+    """
 
     values: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
-    failed: str = ""
+    rounds: int = 0
+    faults: list[str] = field(default_factory=list)
+    warm: bool = False
 
 
 Measured = dict[str, dict[str, Cell]]
@@ -77,7 +82,7 @@ def main(given: list[str] | None = None) -> int:
     arguments = _read(given)
     share = machine.share()
     result: dict[str, Any] = {"machine": machine.facts(), "arguments": vars(arguments)}
-    result["versions"] = {name: _version(*command) for name, command in VERSIONS.items()}
+    result["versions"] = {name: _version(*command) for name, command in _versions().items()}
     with started_on(share.generator), _ground() as (ground, work):
         measured = _beside_each_other(ground, work, share, arguments, result)
         result |= _relayed(ground, share, arguments)
@@ -89,7 +94,7 @@ def main(given: list[str] | None = None) -> int:
     print(f"\nkept in {kept}", file=sys.stderr)
     if arguments.write:
         tables.write(result, Path("docs"))
-    failed = [title for title, row in measured.items() if any(c.failed for c in row.values())]
+    failed = [title for title, row in measured.items() if any(c.faults for c in row.values())]
     return 1 if failed else 0
 
 
@@ -116,6 +121,18 @@ def _beside_each_other(
     return measured
 
 
+def _versions() -> dict[str, tuple[str, ...]]:
+    """What has each program say its version."""
+    return {
+        "nginx": ("sh", "-c", "nginx -v 2>&1"),
+        "Varnish": ("sh", "-c", "varnishd -V 2>&1"),
+        "Caddy": (program("caddy"), "version"),
+        "rclone": (program("rclone"), "version"),
+        "wrk": ("sh", "-c", "wrk -v 2>&1"),
+        "h2load": ("h2load", "--version"),
+    }
+
+
 def _version(*command: str) -> str:
     """The first number in dots that a program says of itself."""
     found = re.search(r"\d+(\.\d+)+", machine.said(*command))
@@ -123,13 +140,18 @@ def _version(*command: str) -> str:
 
 
 def _read(given: list[str] | None) -> argparse.Namespace:
+    """The arguments. Ends the program with 2 where they ask for nothing there is."""
     parser = argparse.ArgumentParser(prog="just bench", description="Headgate and its peers.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1, help="of each measurement")
     parser.add_argument("--only", default="", help="how the titles of the rows begin")
     parser.add_argument("--full", action="store_true", help="cold objects and stampede of 1 GiB")
     parser.add_argument("--write", action="store_true", help="tables and plots into docs/")
-    return parser.parse_args(given)
+    arguments = parser.parse_args(given)
+    if not any(name.startswith(arguments.only) for name in QUESTIONS):
+        there_are = "".join(f"\n  {name}" for name in QUESTIONS)
+        parser.error(f"--only: nothing begins with {arguments.only!r}; there are:{there_are}")
+    return arguments
 
 
 @contextmanager
@@ -175,19 +197,19 @@ def _rounds(
         for row in rows:
             for contestant in contestants:
                 cell = measured[row.title].get(contestant.name)
-                if cell is not None and not cell.failed:
-                    _measure(row, contestant, cell, work, arguments.seconds, warm=number == 0)
+                if cell is not None:
+                    measure(row, contestant, cell, work, arguments.seconds)
         print(f"round {number} of {arguments.rounds}", file=sys.stderr, flush=True)
     return measured
 
 
-def _measure(
-    row: Row, contestant: Contestant, cell: Cell, work: Path, seconds: int, *, warm: bool
-) -> None:
+def measure(row: Row, contestant: Contestant, cell: Cell, work: Path, seconds: int) -> None:
+    """Asks once. What comes of it is in the cell; only who was warm before has a value more."""
     url = row.url(contestant)
     assert url is not None
+    cell.rounds += 1
     try:
-        if warm and row.way != "directory_tls" and SIZES[row.name] <= 64 * MIB:
+        if not cell.warm and row.way != "directory_tls" and SIZES[row.name] <= 64 * MIB:
             _check(url, row.name)
         before = usage(contestant.pid()).cpu
         asked = row.ask(url, seconds, work)
@@ -195,12 +217,13 @@ def _measure(
             raise Failed(f"{url}: no answer within {seconds} s")
         cost = (usage(contestant.pid()).cpu - before) / row.work(asked)
     except (Failed, OSError) as fault:
-        cell.failed = str(fault)[:500]
-        print(f"{row.title}, {contestant.name}: {cell.failed}", file=sys.stderr, flush=True)
+        cell.faults.append(str(fault)[:500])
+        print(f"{row.title}, {contestant.name}: {cell.faults[-1]}", file=sys.stderr, flush=True)
         return
-    if not warm:
+    if cell.warm:
         cell.values.append(row.value(asked))
         cell.costs.append(cost)
+    cell.warm = True
 
 
 def _check(url: str, name: str) -> None:
@@ -235,9 +258,9 @@ def _relayed(ground: Ground, share: machine.Share, arguments: argparse.Namespace
     with Faults(ground.store) as faults:
         before = replace(ground, endpoint=faults.endpoint)
         ways: dict[str, Callable[[], dict[str, Any]]] = {
-            "cold": lambda: relayed.cold_objects(faults, share, sizes, arguments.rounds),
-            "stampede": lambda: relayed.stampedes(before, faults, share, sizes),
-            "corrupt origin": lambda: relayed.corrupted(before, faults, share.server),
+            _COLD: lambda: relayed.cold_objects(faults, share, sizes, arguments.rounds),
+            _STAMPEDE: lambda: relayed.stampedes(before, faults, share, sizes),
+            _CORRUPT: lambda: relayed.corrupted(before, faults, share.server),
         }
         return {name: ask() for name, ask in ways.items() if name.startswith(arguments.only)}
 

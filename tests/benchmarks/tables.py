@@ -22,7 +22,8 @@ _ROWS = (
     "Rows: the median of the rounds, and the least and the most; beside nginx, which serves the"
     " same files (in rows of S3: which passes the store's answers on); processor time of the"
     ' server. "Passing on" and "nothing prepared" are servers of the list with their cache, or'
-    " their answers in memory, turned off."
+    " their answers in memory, turned off. A round that failed is asked again in the next; the one"
+    " that warms a server is counted among the rounds, but has no figure."
 )
 # Who the others are measured by: the one that answers the same question in the same way.
 _MEASURE = {"S3": "nginx, passing on"}
@@ -71,20 +72,25 @@ def _table(rows: dict[str, Any]) -> str:
         beside = ratios(cells, title)
         for name, cell in cells.items():
             if not cell["values"]:
-                lines.append(f"| {title} | {name} | failed | | | |")
+                lines.append(f"| {title} | {name} | {_failed(cell)} | | | |")
                 continue
             values = cell["values"]
+            spread = _spread(values) + (f"; {_failed(cell)}" if cell["faults"] else "")
             ratio = f"{beside[name]:.2f}" if name in beside else ""
             strong = "**" if name == "Headgate" else ""
             lines.append(
                 f"| {title} | {strong}{name}{strong} | {median(values):,.0f} {unit}"
-                f" | {_spread(values)} | {ratio} | {_cost(unit, cell)} |"
+                f" | {spread} | {ratio} | {_cost(unit, cell)} |"
             )
     return "\n".join(lines)
 
 
 def _spread(values: list[float]) -> str:
     return f"{min(values):,.0f} to {max(values):,.0f}"
+
+
+def _failed(cell: dict[str, Any]) -> str:
+    return f"failed in {len(cell['faults'])} of {cell['rounds']} rounds"
 
 
 def _cost(unit: str, cell: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ def test_the_table_has_the_baseline_and_what_is_not_there() -> None:
     assert "| range parse | 1,500 ns | 1,400 ns |  | 1,000 ns, +50% |" in text
     assert "| temporary name | not there | | 171 ns | |" in text
     assert "not there | | 171" not in micro.table({"temporary_name": times(1, 1)}, {})
+    assert "not there" not in micro.table({"range_parse": times(1, 1)}, {}, only="range")
+    assert "not there | | 171" in micro.table({"a_name": times(1, 1)}, {}, only="name")
 
 
 def test_what_pytest_benchmark_writes_is_read_in_nanoseconds() -> None:

@@ -15,8 +15,10 @@ SMALL, LARGE, STORE = (
 )
 
 
-def cell(*values: float, cost: float = 0.01) -> dict[str, Any]:
-    return {"values": list(values), "costs": [cost] * len(values), "failed": ""}
+def cell(*values: float, cost: float = 0.01, faults: int = 0) -> dict[str, Any]:
+    rounds = len(values) + faults + 1
+    costs, said = [cost] * len(values), ["it did"] * faults
+    return {"values": list(values), "costs": costs, "rounds": rounds, "faults": said}
 
 
 RESULT: dict[str, Any] = {
@@ -27,7 +29,8 @@ RESULT: dict[str, Any] = {
     "versions": {"nginx": "1.22.1"},
     "rows": {
         SMALL: {"nginx": cell(2000, 1000, 3000), "Headgate": cell(500, 400, 700)},
-        LARGE: {"nginx": cell(1000), "Headgate": cell(1500), "rclone": cell()},
+        LARGE: {"nginx": cell(1000), "Headgate": cell(1500), "rclone": cell(faults=3),
+                "Caddy": cell(10, 30, faults=1)},
         STORE: {"nginx, passing on": cell(100), "nginx, slice and cache": cell(400),
                 "Headgate": cell(50)},
     },
@@ -61,7 +64,8 @@ def test_the_document_says_medians_spread_and_cost() -> None:
     ours = "**Headgate** | 500 req/s | 400 to 700 | 0.25 | 10 µs each |"
     assert f"| {SMALL} | {ours}" in text
     assert f"| {LARGE} | **Headgate** | 1,500 MB/s | 1,500 to 1,500 | 1.50 | 0.01 s/GB |" in text
-    assert f"| {LARGE} | rclone | failed |" in text
+    assert f"| {LARGE} | rclone | failed in 3 of 4 rounds | | | |" in text
+    assert f"| {LARGE} | Caddy | 20 MB/s | 10 to 30; failed in 1 of 4 rounds | 0.02 |" in text
     assert "| nginx | 1,000 | 2 KiB | 1.0 ms | 2.0 ms |" in text
     assert "| nginx | 20 | 0 | 0 |" in text
     assert "Load average of the machine when it began 0.5, when it ended 1.5." in text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.servers.running import Running
 
 _PROGRAM = """
 import fcntl, os, sys
@@ -28,8 +28,8 @@ for line in sys.stdin:
 """
 
 
-class Writer:
-    """Holds a file open and locked, from when it is made. Killed at the end, if not before."""
+class Writer(Running):
+    """Holds a file open and locked, from when it is made. Killed when it is stopped."""
 
     def __init__(self, path: Path) -> None:
         self._popen = subprocess.Popen(
@@ -39,17 +39,6 @@ class Writer:
             text=True,
         )
         self._hear("open")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.kill()
 
     def _hear(self, word: str) -> None:
         assert self._popen.stdout is not None
@@ -62,7 +51,7 @@ class Writer:
         self._popen.stdin.flush()
         self._hear(line.split(maxsplit=1)[0])
 
-    def kill(self) -> None:
+    def stop(self) -> None:
         """Ends the process by SIGKILL, and waits for that."""
         self._popen.kill()
         self._popen.wait()

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from proxy.config import load
-from proxy.config.settings import DirectoryOrigin, S3Origin
+from proxy.config.origins import DirectoryOrigin, S3Origin
 from tests.config.helpers import ORIGIN, faults, load_text, write
 
 S3 = '[origins.m]\ntype = "s3"\nbucket = "media"\n'

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config import Source, load
-from proxy.config.settings import S3Origin
+from proxy.config.origins import S3Origin
 from proxy.config.table import Table
 from proxy.errors import ConfigurationError
 from tests.config.helpers import ORIGIN, faults, load_text, write

@@ -6,7 +6,6 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from proxy.config import Settings
-from proxy.config.settings import S3Origin
 from proxy.config.table import Table
 
 DIRECTORY = {"type": "directory", "root": "/srv"}
@@ -24,21 +23,6 @@ def test_nothing_changes_later() -> None:
     settings = Settings.model_validate({"origins": {"files": DIRECTORY}})
     with pytest.raises(ValidationError):
         setattr(settings, "server", settings.server)  # noqa: B010  # mypy knows better
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "addressing"), [(None, "virtual"), ("", "virtual"), ("http://s:1/", "path")]
-)
-def test_addressing_follows_the_endpoint(endpoint: str | None, addressing: str) -> None:
-    table = {"type": "s3", "bucket": "media", "endpoint": endpoint}
-    assert S3Origin.model_validate(table).addressing == addressing
-    assert S3Origin.model_validate({**table, "addressing": "virtual"}).addressing == "virtual"
-
-
-@pytest.mark.parametrize(("given", "taken"), [("", ""), ("a", "a/"), ("a/b/", "a/b/")])
-def test_a_prefix_is_a_folder(given: str, taken: str) -> None:
-    table = {"type": "s3", "bucket": "media", "prefix": given}
-    assert S3Origin.model_validate(table).prefix == taken
 
 
 def test_no_secret_in_what_is_printed() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Loaded, load
-from proxy.config.settings import DirectoryOrigin, S3Origin, Settings
+from proxy.config.origins import DirectoryOrigin, S3Origin
+from proxy.config.settings import Settings
 from proxy.config.table import Table
 from tests.config.test_files import certificates
 

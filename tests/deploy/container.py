@@ -10,11 +10,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from deploy.tools.container import engine
 from tests.servers.process import ServerFailed
+from tests.servers.running import Running
 
 IMAGE = os.environ.get("HEADGATE_IMAGE", "")
 _START_TIMEOUT = 30.0
@@ -32,7 +32,7 @@ def runc() -> str | None:
     return shutil.which("runc")
 
 
-class Container:
+class Container(Running):
     """A running container; made with the image's own command unless `command` says otherwise.
 
     Args:
@@ -60,15 +60,7 @@ class Container:
             raise ServerFailed(done.stderr)
         self.id = done.stdout.strip().splitlines()[-1]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         run_engine("rm", "--force", self.id)
 
     def state(self) -> dict[str, Any]:

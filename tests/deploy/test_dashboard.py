@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
@@ -22,15 +20,10 @@ from deploy.tools import dashboard
 from deploy.tools.dashboard import Panel
 from proxy.observability.metrics import BY_NAME
 from tests.e2e.program import Headgate
+from tests.load.background import Background
 from tests.servers import SeaweedFS
-from tests.servers.process import (
-    Process,
-    ServerFailed,
-    free_ports,
-    program,
-    with_retries,
-    work_directory,
-)
+from tests.servers.process import Process, ServerFailed, free_ports, program, work_directory
+from tests.servers.running import InProcess
 
 ROOT = Path(__file__).parents[2]
 PANELS = list(dashboard.panels())
@@ -41,12 +34,11 @@ RATE = 10
 SCRAPES = 8
 
 
-class Prometheus:
+class Prometheus(InProcess):
     """A Prometheus that scrapes one Headgate every half second, with the shipped alerts."""
 
     def __init__(self, target: str) -> None:
-        self.port = 0
-        self._process = with_retries(lambda: self._start(target))
+        super().__init__(lambda: self._start(target))
 
     def _start(self, target: str) -> Process:
         work = work_directory()
@@ -69,26 +61,15 @@ class Prometheus:
         process.wait_until(self._is_ready)
         return process
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.stop()
-
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/-/ready").status_code == 200
+            return httpx.get(f"{self.endpoint}/-/ready").status_code == 200
         except httpx.TransportError:
             return False
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401  # JSON
         """The `data` of an answer of its interface; ServerFailed with what it says otherwise."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}"
+        url = f"{self.endpoint}/api/v1/{path}"
         answer = httpx.get(url, params=parameters, timeout=30).json()
         if answer["status"] != "success":
             raise ServerFailed(answer["error"])
@@ -100,31 +81,17 @@ class Prometheus:
         return found
 
 
-class Traffic:
+class Traffic(Background):
     """Requests of many kinds, one after the other, until it is stopped."""
 
     def __init__(self, url: str) -> None:
+        super().__init__("traffic")
         self._url = url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join(30)
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=30) as client:
             for _ in range(2000):
-                if self._stop.wait(0.02):
+                if self._done.wait(0.02):
                     return
                 etag = client.get("/body.bin").headers["etag"]
                 client.get("/body.bin", headers={"if-none-match": etag})

@@ -7,11 +7,13 @@ does not fit another; that is here too.
 from __future__ import annotations
 
 import copy
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -25,14 +27,30 @@ from tests.config.test_files import certificates
 from tests.deploy.schemas import CUSTOM
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = ("dev", "production")
+OVERLAYS = ("dev", "production", "production with HTTP/3")
 # From the oldest we support to the newest whose schemas there are.
 VERSIONS = [f"1.{minor}" for minor in range(30, 38)]
 
 Document = dict[str, Any]
-RENDERED: dict[str, list[Document]] = {
-    name: list(yaml.safe_load_all(render(name))) for name in OVERLAYS
-}
+
+
+def documents(overlay: str) -> list[Document]:
+    """What is rendered; behind "with" is a component, as one switches it on in a copy."""
+    name, _, component = overlay.partition(" with ")
+    if not component:
+        return list(yaml.safe_load_all(render(name)))
+    with TemporaryDirectory() as made:
+        # Kustomize takes no absolute path.
+        there = os.path.relpath(ROOT / "deploy/k8s", Path(made).resolve())
+        parts = {
+            "resources": [f"{there}/overlays/{name}"],
+            "components": [f"{there}/components/{component.lower().replace('/', '')}"],
+        }
+        Path(made, "kustomization.yaml").write_text(yaml.safe_dump(parts))
+        return list(yaml.safe_load_all(render(made)))
+
+
+RENDERED: dict[str, list[Document]] = {name: documents(name) for name in OVERLAYS}
 
 
 def every() -> list[Any]:
@@ -158,13 +176,17 @@ def test_selectors_find_the_pods(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_ports_and_volumes_that_are_named_are_there(overlay: str) -> None:
-    ports = {one["name"] for one in container(overlay)["ports"]}
-    named = {one["targetPort"] for name in ("headgate", "headgate-admin")
+    def kind(port: Document) -> str:
+        return str(port.get("protocol", "TCP"))
+
+    ports = {(kind(one), one["name"]) for one in container(overlay)["ports"]}
+    shown = {(kind(one), one["targetPort"]) for name in ("headgate", "headgate-admin")
              for one in the(overlay, "Service", name)["spec"]["ports"]}  # fmt: skip
-    named |= {one["port"] for rule in the(overlay, "NetworkPolicy")["spec"]["ingress"]
+    let_in = {(kind(one), one["port"]) for rule in the(overlay, "NetworkPolicy")["spec"]["ingress"]
               for one in rule["ports"]}  # fmt: skip
-    probes = [container(overlay)[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")]
-    assert named | {one["httpGet"]["port"] for one in probes} == ports
+    assert shown == let_in == ports
+    probes = [container(overlay)[f"{one}Probe"] for one in ("startup", "liveness", "readiness")]
+    assert {("TCP", one["httpGet"]["port"]) for one in probes} <= ports
     volumes = {one["name"] for one in pod(overlay)["volumes"]}
     assert {one["name"] for one in container(overlay)["volumeMounts"]} == volumes
     configuration = next(one for one in pod(overlay)["volumes"] if "configMap" in one)
@@ -204,6 +226,21 @@ def test_the_autoscaler_goes_by_three_measures_from_2_to_20() -> None:
     assert [rule["name"]["as"] for rule in adapter["rules"]["custom"]] == [pods]
 
 
+def test_http3_is_off_and_its_component_gives_it_the_number_of_tls() -> None:
+    for overlay in ("dev", "production"):
+        assert "UDP" not in str([container(overlay)["ports"], the(overlay, "Service")])
+    overlay = "production with HTTP/3"
+    numbers = [one["containerPort"] for one in container(overlay)["ports"]]
+    assert numbers == [8080, 8443, 9090, 8443]
+    ports = the(overlay, "Service")["spec"]["ports"]
+    assert [(one["port"], one.get("protocol", "TCP")) for one in ports] == [
+        (80, "TCP"),
+        (443, "TCP"),
+        (443, "UDP"),
+    ]
+    assert len(RENDERED[overlay]) == len(RENDERED["production"])
+
+
 def volume_paths(text: str, directory: Path) -> str:
     """Configuration with the paths of a pod's Secrets replaced by files that are there."""
     certificate, key = certificates(directory, "pod")
@@ -225,17 +262,25 @@ def test_what_a_pod_is_given_can_be_served(overlay: str, tmp_path: Path) -> None
         name = argument.removeprefix("--config=/etc/headgate/")
         files.append(tmp_path / name)
         files[-1].write_text(volume_paths(data[name], tmp_path))
-    settings = load(files, {}).settings
+    environment = {one["name"]: one["value"] for one in container(overlay).get("env", [])}
+    settings = load(files, environment).settings
 
     grace = pod(overlay)["terminationGracePeriodSeconds"]
     before = container(overlay)["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert grace >= before + settings.server.graceful_timeout + 5, "a drain would be killed"
 
-    binds = [*settings.server.bind, settings.admin.bind]
-    binds += settings.server.tls.bind if settings.server.tls else []
-    ports = {one["containerPort"] for one in container(overlay)["ports"]}
-    assert {int(one.rpartition(":")[2]) for one in binds} == ports
-    assert {one.rpartition(":")[0] for one in binds} == {"0.0.0.0"}
+    tls = settings.server.tls
+    secure = tls.bind if tls else ()
+    binds = {("TCP", one) for one in (*settings.server.bind, settings.admin.bind, *secure)}
+    binds |= {("UDP", one) for one in secure if tls and tls.http3}
+    opened = container(overlay)["ports"]
+    ports = {(one.get("protocol", "TCP"), one["containerPort"]) for one in opened}
+    assert {(kind, int(one.rpartition(":")[2])) for kind, one in binds} == ports
+    assert {one.rpartition(":")[0] for _, one in binds} == {"0.0.0.0"}
+    if tls and tls.http3:
+        shown = the(overlay, "Service")["spec"]["ports"]
+        (told,) = (one["port"] for one in shown if one.get("protocol") == "UDP")
+        assert tls.http3_port == told, "clients would be told the pod's own port"
     assert settings.server.workers != "auto", "that counts the node's processors"
 
 

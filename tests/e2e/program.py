@@ -20,10 +20,10 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.servers.process import ServerFailed, free_ports, work_directory
+from tests.servers.running import Running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANY_PORT = "127.0.0.1:0"
@@ -32,7 +32,7 @@ STOP_TIMEOUT = 15.0
 ATTEMPTS = 3  # a free port can be taken between looking and listening
 
 
-class Headgate:
+class Headgate(Running):
     """A running Headgate. Making one starts it and waits until it answers.
 
     Args:
@@ -59,17 +59,6 @@ class Headgate:
             except ServerFailed as failed:
                 if attempt == ATTEMPTS or "in use" not in str(failed):
                     raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:

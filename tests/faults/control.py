@@ -9,16 +9,16 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.faults.acts import Act
 from tests.servers import S3Server
+from tests.servers.running import Running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Faults:
+class Faults(Running):
     """A running fault origin before `store`; a context manager that ends it.
 
     Calls may come from several threads. In an asynchronous test they are short enough to be made
@@ -84,17 +84,6 @@ class Faults:
         self._connection.close()
         self._process.kill()
         self._process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _call(self, name: str, **body: object) -> dict[str, Any]:
         with self._lock:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.load import door
+from tests.servers.running import InThread
 
 BEFORE = """# TYPE headgate_sent_bytes_total counter
 headgate_sent_bytes_total 100.0
@@ -63,15 +63,11 @@ def test_a_profile_waits_for_another_measurement(
     monkeypatch.setattr(door, "_PROFILE_AFTER", 0.0)
     monkeypatch.setattr(BusyAtFirst, "statuses", [429, 200], raising=False)
     path = tmp_path / "profile.html"
-    with HTTPServer(("127.0.0.1", 0), BusyAtFirst) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            with door.profile(f"http://127.0.0.1:{server.server_port}", 1, path):
-                until = time.monotonic() + 20
-                while not path.exists() and time.monotonic() < until:
-                    time.sleep(0.01)
-        finally:
-            server.shutdown()
-            serving.join()
+    with (
+        InThread(HTTPServer(("127.0.0.1", 0), BusyAtFirst)) as server,
+        door.profile(server.endpoint, 1, path),
+    ):
+        until = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.01)
     assert path.read_bytes() == b"a profile"

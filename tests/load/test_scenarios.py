@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from tests.e2e.program import Headgate
 from tests.load import data
 from tests.load.scenarios import SCENARIOS, seconds
 from tests.servers.process import program
+from tests.servers.running import InThread
 
 ROOT = Path(__file__).resolve().parents[2]
 CROSSED = 99  # k6's exit code for a threshold
@@ -109,14 +109,8 @@ def polite(handler: Handler, body: bytes, status: int) -> None:
 
 @contextmanager
 def serving(root: Path, answer: Answer) -> Iterator[str]:
-    with Server(root, answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with InThread(Server(root, answer)) as server:
+        yield server.endpoint + "/"
 
 
 def play(

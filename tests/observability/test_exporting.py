@@ -11,8 +11,7 @@ from functools import partial
 
 import pytest
 
-from proxy.observability import exporting
-from proxy.observability import metrics as names
+from proxy.observability import exporting, process_metrics
 from proxy.observability.exporting import QUEUE_LENGTH, Exporter, NotTaken
 from proxy.observability.meters import Meters
 from proxy.observability.spans import Span, new_trace_id
@@ -169,5 +168,5 @@ def test_what_was_sent_and_dropped_is_a_metric() -> None:
         until(lambda: exporter.dropped == 1)
         exporter.put(span())
         until(lambda: exporter.sent == 1)
-        rows = {labels[0]: value for labels, value in meters.read()[names.SPANS.name]}
+        rows = {labels[0]: value for labels, value in meters.read()[process_metrics.SPANS.name]}
     assert rows == {"sent": 1, "dropped": 1}

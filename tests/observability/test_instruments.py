@@ -10,6 +10,7 @@ import queue
 import pytest
 
 from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.instruments import Instruments
 from proxy.observability.logs import DroppingHandler
 from proxy.origins.memory import MemoryOrigin
@@ -35,7 +36,7 @@ async def test_every_question_is_answered_in_json() -> None:
     json.dumps(answers)
     await instruments.aclose()
     values = instruments.meters.read()
-    assert values[names.LOG_LINES_DROPPED.name] == [([""], 2)]
+    assert values[process_metrics.LOG_LINES_DROPPED.name] == [([""], 2)]
     assert values[names.ORIGIN_UP.name] == [(["a"], 1)]
     known = {"metrics", "transfers", "tasks", "stalls", "faults", *SLOW}
     assert known == set(instruments.operations)

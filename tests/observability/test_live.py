@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.access_log import AccessRecord
 from proxy.observability.fleet import Declined
 from proxy.observability.live import MOST_LOOKING, QUEUE_LENGTH, Live, make_filter
@@ -104,7 +104,7 @@ async def test_who_is_too_slow_misses_lines_and_is_told() -> None:
     await asyncio.gather(looking, return_exceptions=True)
     assert sum(len(one["records"]) for one in got) == QUEUE_LENGTH
     assert sum(one["dropped"] for one in got) == 7
-    assert meters.read()[names.TRACE_LINES_DROPPED.name] == [([], 7)]
+    assert meters.read()[process_metrics.TRACE_LINES_DROPPED.name] == [([], 7)]
 
 
 async def test_only_so_many_look() -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 
 
@@ -30,8 +31,8 @@ def test_counters_count_and_gauges_are_set() -> None:
 )
 def test_an_observation_is_in_the_first_bucket_that_holds_it(value: float, bucket: int) -> None:
     meters = Meters()
-    meters.observe(names.GC_SECONDS, value, "0")
-    [(labels, counts)] = meters.read()[names.GC_SECONDS.name]
+    meters.observe(process_metrics.GC_SECONDS, value, "0")
+    [(labels, counts)] = meters.read()[process_metrics.GC_SECONDS.name]
     assert isinstance(counts, list)
     assert labels == ["0"]
     assert counts == [*(int(at == bucket) for at in range(8)), value]
@@ -47,8 +48,8 @@ def test_what_is_looked_up_is_looked_up_at_each_reading() -> None:
 
 def test_a_reading_is_a_copy_that_json_can_hold() -> None:
     meters = Meters()
-    meters.observe(names.LOOP_LAG, 0.1)
+    meters.observe(process_metrics.LOOP_LAG, 0.1)
     before = meters.read()
     text = json.dumps(before)
-    meters.observe(names.LOOP_LAG, 0.1)
+    meters.observe(process_metrics.LOOP_LAG, 0.1)
     assert json.dumps(before) == text != json.dumps(meters.read())

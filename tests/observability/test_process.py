@@ -6,7 +6,7 @@ import gc
 import mmap
 import os
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 from proxy.observability.process import (
     gc_pauses_measured,
@@ -34,10 +34,10 @@ def test_all_are_there_at_each_reading() -> None:
     measure_process(meters, "supervisor")
     values = meters.read()
     for metric in (
-        names.CPU_SECONDS,
-        names.RESIDENT_BYTES,
-        names.DESCRIPTORS,
-        names.MAX_DESCRIPTORS,
+        process_metrics.CPU_SECONDS,
+        process_metrics.RESIDENT_BYTES,
+        process_metrics.DESCRIPTORS,
+        process_metrics.MAX_DESCRIPTORS,
     ):
         [(labels, value)] = values[metric.name]
         assert labels == ["supervisor"]
@@ -50,7 +50,9 @@ def test_collections_are_timed_while_it_is_wanted() -> None:
     with gc_pauses_measured(meters):
         gc.collect()
     gc.collect()
-    [counts] = [v for labels, v in meters.read()[names.GC_SECONDS.name] if labels == ["2"]]
+    [counts] = [
+        v for labels, v in meters.read()[process_metrics.GC_SECONDS.name] if labels == ["2"]
+    ]
     assert isinstance(counts, list)
     assert sum(counts[:-1]) == 1
     assert 0 < counts[-1] < 10

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Meters
 from proxy.observability.stalls import BEAT, REMEMBERED, LoopWatch
 
@@ -40,8 +40,8 @@ async def test_what_held_the_loop_is_named(watched: tuple[LoopWatch, Meters]) ->
     stall = max(watch.stalls, key=lambda one: float(one["seconds"]))
     assert stall["seconds"] >= 0.4
     values = meters.read()
-    [(_, count)] = values[names.STALLS.name]
-    [(_, longest)] = values[names.LOOP_LAG_MAX.name]
+    [(_, count)] = values[process_metrics.STALLS.name]
+    [(_, longest)] = values[process_metrics.LOOP_LAG_MAX.name]
     assert isinstance(count, float | int)
     assert isinstance(longest, float | int)
     assert count >= 1
@@ -52,7 +52,7 @@ async def test_the_lag_is_looked_at_again_and_again(watched: tuple[LoopWatch, Me
     _, meters = watched
     async with asyncio.timeout(10):
         while True:
-            rows = meters.read().get(names.LOOP_LAG.name, [])
+            rows = meters.read().get(process_metrics.LOOP_LAG.name, [])
             if rows and isinstance(rows[0][1], list) and sum(rows[0][1][:-1]) >= 3:
                 return
             await asyncio.sleep(BEAT)

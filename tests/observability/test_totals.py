@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.observability import metrics as names
+from proxy.observability import process_metrics
 from proxy.observability.meters import Value, Values
 from proxy.observability.totals import Ledger, counters_of, of_process, total
 
@@ -23,20 +24,20 @@ def counted(number: float) -> Values:
 def test_counters_and_histograms_are_added_and_gauges_merged_as_they_say() -> None:
     one: Values = {
         names.DOWNLOADS.name: [(["complete"], 3), (["cut"], 1)],
-        names.LOOP_LAG.name: [([], [1, 0, 2, 0.5])],
+        process_metrics.LOOP_LAG.name: [([], [1, 0, 2, 0.5])],
         names.IN_FLIGHT.name: [([], 2)],
         names.ORIGIN_UP.name: [(["a"], 0), (["b"], 0)],
     }
     other: Values = {
         names.DOWNLOADS.name: [(["complete"], 4)],
-        names.LOOP_LAG.name: [([], [0, 1, 0, 0.25])],
+        process_metrics.LOOP_LAG.name: [([], [0, 1, 0, 0.25])],
         names.IN_FLIGHT.name: [([], 5)],
         names.ORIGIN_UP.name: [(["a"], 1)],
     }
     sums = total([one, other])
     assert value_of(sums, names.DOWNLOADS.name, "complete") == 7
     assert value_of(sums, names.DOWNLOADS.name, "cut") == 1
-    assert value_of(sums, names.LOOP_LAG.name) == [1, 1, 2, 0.75]
+    assert value_of(sums, process_metrics.LOOP_LAG.name) == [1, 1, 2, 0.75]
     assert value_of(sums, names.IN_FLIGHT.name) == 7
     assert value_of(sums, names.ORIGIN_UP.name, "a") == 1
     assert value_of(sums, names.ORIGIN_UP.name, "b") == 0
@@ -49,9 +50,9 @@ def test_a_metric_that_is_not_known_is_passed_over() -> None:
 
 
 def test_the_name_of_a_process_is_filled_in() -> None:
-    values: Values = {names.STALLS.name: [([""], 2)], **counted(1)}
+    values: Values = {process_metrics.STALLS.name: [([""], 2)], **counted(1)}
     named = of_process(values, "worker-3")
-    assert named[names.STALLS.name] == [(["worker-3"], 2)]
+    assert named[process_metrics.STALLS.name] == [(["worker-3"], 2)]
     assert named[names.DOWNLOADS.name] == values[names.DOWNLOADS.name]
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import http.server
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from proxy.production.health import ask, main
 from tests.servers.process import free_ports
+from tests.servers.running import InThread
 
 
 class Door(http.server.BaseHTTPRequestHandler):
@@ -26,11 +26,8 @@ class Door(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with InThread(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)) as door:
+        yield door.port
 
 
 def test_it_asks_where_it_is_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

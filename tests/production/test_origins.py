@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import http.server
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from proxy.config.settings import DirectoryOrigin, S3Origin
+from proxy.config.origins import DirectoryOrigin, S3Origin
 from proxy.production.findings import Finding
 from proxy.production.origins import check_origin, clock_skew
 from tests.servers import SeaweedFS
 from tests.servers.process import free_ports
+from tests.servers.running import InThread
 
 
 class Clock(http.server.BaseHTTPRequestHandler):
@@ -36,19 +37,15 @@ class Clock(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def clock() -> Iterator[Callable[[float | None], str]]:
     """Starts a store whose clock is wrong by so much; gives its address."""
-    servers = []
+    servers = ExitStack()
 
     def start(ahead: float | None) -> str:
         handler = type("Ahead", (Clock,), {"ahead": ahead})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
+        server = InThread(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        return servers.enter_context(server).endpoint
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield start
 
 
 def store(endpoint: str, **options: object) -> S3Origin:

@@ -15,8 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 
 import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -26,6 +24,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from tests.servers.running import InThread, Running
 
 _WAIT = 30.0
 
@@ -50,7 +50,7 @@ class Received:
 
 
 @dataclass
-class Collector:
+class Collector(Running):
     """Listens on a free port of 127.0.0.1 until `stop`.
 
     Attributes:
@@ -80,20 +80,18 @@ class Collector:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._running = InThread(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._running.endpoint
 
     def speak_tls(self, authority: trustme.CA) -> None:
         """With a certificate of this authority, from the next connection on."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1").configure_cert(context)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        server = self._running.server
+        server.socket = context.wrap_socket(server.socket, server_side=True)
 
     def wait_for(self, count: int) -> list[Received]:
         """At least so many spans, once they are here."""
@@ -105,20 +103,7 @@ class Collector:
 
     def stop(self) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        self._running.stop()
 
     def _take(self, asked: BaseHTTPRequestHandler) -> None:
         body = asked.rfile.read(int(asked.headers["content-length"]))

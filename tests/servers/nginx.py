@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers.process import (
-    Process,
-    free_ports,
-    listens,
-    program,
-    with_retries,
-    work_directory,
-)
+from tests.servers.process import Process, free_ports, listens, program, work_directory
+from tests.servers.running import InProcess
 
 _CONFIGURATION = """
 daemon off;
@@ -42,7 +34,7 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(InProcess):
     """A running nginx with one worker that serves `directory` or passes on to `proxy_pass`.
 
     `more` are further lines for the server block; `buffered` lets it read ahead, in memory. An
@@ -74,8 +66,7 @@ class Nginx:
             else f"proxy_pass {proxy_pass}; proxy_http_version 1.1; {flow}"
             ' proxy_set_header Connection ""; proxy_set_header Host $proxy_host;'
         )
-        self.port = 0
-        self._process = with_retries(lambda: self._start(location, more))
+        super().__init__(lambda: self._start(location, more))
 
     def _start(self, location: str, more: str) -> Process:
         [self.port] = free_ports(1)
@@ -92,25 +83,3 @@ class Nginx:
         process = Process(argv, work)
         process.wait_until(lambda: listens(self.port))
         return process
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def stop(self) -> None:
-        self._process.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -9,16 +9,15 @@ from __future__ import annotations
 import secrets
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers.process import Process, free_ports, program, with_retries, work_directory
+from tests.servers.process import Process, free_ports, program, work_directory
+from tests.servers.running import InProcess
 from tests.servers.uploads import Uploads
 
 REGION = "us-east-1"
 
 
-class S3Server:
+class S3Server(InProcess):
     """A running S3 server with one bucket, `bucket`, and random credentials.
 
     `directory` keeps the data from one run to the next; without it they go with the server.
@@ -29,16 +28,7 @@ class S3Server:
         self.region = REGION
         self.access_key_id = "AK" + secrets.token_hex(9).upper()
         self.secret_access_key = secrets.token_hex(20)
-        self.port = 0
-        self._process = with_retries(lambda: self._start(directory))
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        super().__init__(lambda: self._start(directory))
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -49,18 +39,7 @@ class S3Server:
         if "uploads" in self.__dict__:
             self.uploads.close()
             del self.__dict__["uploads"]
-        self._process.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().stop()
 
     def _start(self, directory: Path | None) -> Process:
         raise NotImplementedError

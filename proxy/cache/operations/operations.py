@@ -21,7 +21,7 @@ from proxy.cache.operations.warming import Warming
 from proxy.cache.rules.naming import object_name
 from proxy.cache.rules.purge import Purge
 from proxy.cache.upkeep.pacing import Pace
-from proxy.cache.upkeep.sweeping import Swept, list_shard, purge_shard, scrub_shard
+from proxy.cache.upkeep.sweeping import Swept, as_listed, list_shard, purge_shard, scrub_shard
 from proxy.errors import OriginFault
 from proxy.origins.base import USUAL_TERMS, Origin
 from proxy.origins.threads import Threads
@@ -215,20 +215,7 @@ def _in_memory(cache: Cache) -> list[dict[str, Any]]:
         found = cache.memory.peek(name)
         if found is not None and found.state == "whole":
             kept.setdefault(name.rpartition(".")[0], []).append(found.length)
-    listed = []
-    for entry in cache.entries:
-        head, sizes = entry.head, kept.get(f"{entry.name}.{entry.version}", [])
-        listed.append(
-            {
-                "origin": head.origin,
-                "key": head.key,
-                "size": head.representation.size,
-                "kept": sum(sizes),
-                "slices": len(sizes),
-                "validated": head.validated,
-                "etag": str(head.representation.etag or ""),
-                "verified": head.sealed_by,
-                "tags": list(head.representation.tags),
-            }
-        )
-    return listed
+    return [
+        as_listed(entry.head, kept.get(f"{entry.name}.{entry.version}", []))
+        for entry in cache.entries
+    ]

@@ -5,13 +5,13 @@ They are read as a client would be given them, through all layers, and so are ch
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from proxy.errors import Fault, NotFound
-from proxy.origins.base import Lister, OpenObject, Origin, Want
+from proxy.origins.base import OpenObject, Origin, Want
+from proxy.origins.walking import for_each, keys_below
 from proxy.semantics.freshness import Terms
 from proxy.semantics.representation import Span
 
@@ -50,57 +50,29 @@ class Warming:
 
     async def run(self, targets: Sequence[Target]) -> None:
         """Reads each key, and all keys below each prefix ("" or ending in "/")."""
-        waiting: asyncio.Queue[Target | None] = asyncio.Queue(4 * AT_ONCE)
+        await for_each(self._find(targets), self._read, AT_ONCE)
 
-        async def read_all() -> None:
-            while (target := await waiting.get()) is not None:
-                await self._read(*target)
-
-        async def find_all() -> None:
-            for origin, key in targets:
-                async with aclosing(self._keys(origin, key)) as keys:
-                    async for found in keys:
-                        self._found += 1
-                        await waiting.put((origin, found))
-            self._listing = False
-            for _ in range(AT_ONCE):
-                await waiting.put(None)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(read_all())
-            group.create_task(find_all())
+    async def _find(self, targets: Sequence[Target]) -> AsyncGenerator[Target, None]:
+        for origin, key in targets:
+            async with aclosing(self._keys(origin, key)) as keys:
+                async for found in keys:
+                    self._found += 1
+                    yield origin, found
+        self._listing = False
 
     async def _keys(self, origin: str, key: str) -> AsyncGenerator[str, None]:
         if key and not key.endswith("/"):
             yield key
             return
         try:
-            async with aclosing(self._below(origin, key)) as below:
+            async with aclosing(keys_below(self._origin(origin), key)) as below:
                 async for found in below:
                     yield found
         except Fault as fault:
             self._fail(origin, key, fault)
 
-    async def _below(self, origin: str, prefix: str) -> AsyncGenerator[str, None]:
-        lister = self._origin(origin)
-        if not hasattr(lister, "list"):
-            raise NotFound("this origin can't list")
-        folders = [prefix]
-        while folders:
-            folder, after = folders.pop(), None
-            while True:
-                page = await cast("Lister", lister).list(folder, after)
-                for entry in page.entries:
-                    if entry.name.endswith("/"):
-                        folders.append(folder + entry.name)
-                    else:
-                        yield folder + entry.name
-                after = page.after
-                if after is None:
-                    break
-
-    async def _read(self, origin: str, key: str) -> None:
+    async def _read(self, target: Target) -> None:
+        origin, key = target
         try:
             opened = await self._origin(origin).open(key, self._want)
             try:

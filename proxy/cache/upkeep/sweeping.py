@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,9 +49,10 @@ class Swept:
 
 @dataclass(slots=True)
 class _Object:
-    """The files of one object."""
+    """The files of one object. A head that is another object's is `misplaced`, and not its own."""
 
     head: Head | None = None
+    misplaced: bool = False
     slices: list[str] = field(default_factory=list)
 
 
@@ -99,28 +100,35 @@ def list_shard(
             continue
         version = version_name(head.representation, head.width)
         sizes = [_size(files.path(each)) for each in one.slices if f"{name}.{version}." in each]
-        found.append(
-            {
-                "origin": head.origin,
-                "key": head.key,
-                "size": head.representation.size,
-                "kept": sum(sizes),
-                "slices": len(sizes),
-                "validated": head.validated,
-                "etag": str(head.representation.etag or ""),
-                "verified": head.sealed_by,
-                "tags": list(head.representation.tags),
-            }
-        )
+        found.append(as_listed(head, sizes))
     return found
+
+
+def as_listed(head: Head, sizes: Sequence[int]) -> dict[str, Any]:
+    """What a list says of an object of which slices of these sizes are kept."""
+    known = head.representation
+    return {
+        "origin": head.origin,
+        "key": head.key,
+        "size": known.size,
+        "kept": sum(sizes),
+        "slices": len(sizes),
+        "validated": head.validated,
+        "etag": str(known.etag or ""),
+        "verified": head.sealed_by,
+        "tags": list(known.tags),
+    }
 
 
 def scrub_shard(files: Files, shard: str, pace: Callable[[], None] = _at_once) -> Swept:
     """Reads every slice and compares it with its check values; drops what is damaged, and what is
-    under the name of another slice."""
+    under the name of another slice or object."""
     swept = Swept()
-    for _, one in _objects(files, shard, (), pace):
+    for object_, one in _objects(files, shard, (), pace):
         swept.objects += 1
+        if one.misplaced:
+            swept.damaged += 1
+            files.drop(files.path(object_ + HEAD))
         for name in one.slices:
             swept.slices += 1
             length = _checked(files.path(name), name, pace)
@@ -145,7 +153,11 @@ def _objects(
             one.slices.append(name)
     for object_, one in found.items():
         pace()
-        one.head = _read_head(files, object_)
+        head = _read_head(files, object_)
+        if head is not None and object_name(head.origin, head.key) != object_:
+            one.misplaced = True
+        else:
+            one.head = head
         yield object_, one
 
 

@@ -93,7 +93,7 @@ async def test_a_writer_that_is_killed_has_closed_its_file(
     path, writer = file
     async with watcher.watching(path) as changes:
         writer.do("write 10")
-        writer.kill()
+        writer.stop()
         assert await until(changes, Change.CLOSED) == Change.WRITTEN | Change.CLOSED
 
 
@@ -251,7 +251,7 @@ def test_whoever_looks_when_told_misses_nothing(acts: list[str], killed: bool) -
                     writer.do(act)
                     expected |= {"w": Change.WRITTEN, "c": Change.CLOSED, "u": Change.GONE}[act[0]]
                 if killed:
-                    writer.kill()
+                    writer.stop()
                     expected |= Change.CLOSED
                 if expected:
                     await until(changes, expected)
@@ -306,7 +306,7 @@ def test_a_file_written_in_place_appears_again_when_it_is_whole(
     with Writer(directories[0] / "a") as writer:
         assert watch.read(LONG).happened == [Happened(directories[0], "a", appeared=True)]
         writer.do("write 10")
-        writer.kill()
+        writer.stop()
         assert watch.read(LONG).happened == [Happened(directories[0], "a", appeared=True)]
 
 

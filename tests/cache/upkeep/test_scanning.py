@@ -80,14 +80,14 @@ def test_what_dead_writers_left_is_removed(tmp_path: Path, failed: list[OSError]
     (tmp_path / "link").symlink_to(tmp_path / "dead")
     os.mkfifo(tmp_path / "pipe")
     with Writer(tmp_path / "alive") as alive, Writer(tmp_path / "dead") as dead:
-        dead.kill()
+        dead.stop()
         opened = len(os.listdir("/dev/fd"))
         later = time.time() + 60
         assert not any(sweep(tmp_path, 100, later, failed.append))
         assert sum(sweep(tmp_path, 30, later, failed.append)) == 1
         assert len(os.listdir("/dev/fd")) == opened
         assert sorted(os.listdir(tmp_path)) == ["alive", "directory", "link", "pipe"]
-        alive.kill()
+        alive.stop()
         assert sum(sweep(tmp_path, 30, later, failed.append)) == 1
     assert failed == []
 

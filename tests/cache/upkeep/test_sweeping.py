@@ -310,6 +310,48 @@ def test_a_scrub_finds_slices_that_were_swapped(
     assert scrub(files).damaged == 0
 
 
+def misplace(files: Files) -> Path:
+    """Puts the head of an object where another's belongs; where that is."""
+    mine, other = (
+        Path(files.path(object_name(*one) + HEAD)) for one in (("store", "a/1"), ("store", "b/1"))
+    )
+    mine.write_bytes(other.read_bytes())
+    return mine
+
+
+def test_a_scrub_drops_a_head_that_is_under_another_name_and_keeps_the_slices(
+    files: Files,
+) -> None:
+    before = set(files.names())
+    head = misplace(files)
+    assert scrub(files) == Swept(
+        objects=len(OBJECTS),
+        slices=SLICES * len(OBJECTS),
+        bytes=SIZE * len(OBJECTS),
+        damaged=1,
+    )
+    assert before - set(files.names()) == {head.name}
+    assert scrub(files).damaged == 0
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("what", "meant"),
+    [
+        (Purge("prefix", "b/"), [("store", "b/1")]),
+        (Purge("prefix", "a/1", "store"), [("store", "a/1")]),
+    ],
+)
+def test_an_object_under_a_head_of_another_is_known_by_its_slices(
+    files: Files, what: Purge, soft: bool, meant: list[tuple[str, str]]
+) -> None:
+    misplace(files)
+    assert [one["key"] for one in listed(files, "b/")] == ["b/1"]
+    assert purge(files, replace(what, soft=soft)).objects == 1
+    gone = set() if soft and meant == [("store", "b/1")] else set(meant)
+    assert left(files) == set(OBJECTS) - gone
+
+
 def test_a_scrub_goes_on_after_what_can_not_be_opened(files: Files) -> None:
     name = files.names_of(object_name("store", "a/1"))[1]
     Path(files.path(name)).unlink()
