@@ -7,7 +7,6 @@ Read top to bottom: what a worker serves, and how the supervisor starts and repl
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +15,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from proxy import __version__
+from proxy import __version__, machine
 from proxy.admin.app import make_admin
 from proxy.admin.options import AdminOptions
 from proxy.cache.memory.shared_memory import SharedMemory
@@ -32,6 +31,7 @@ from proxy.config import (
 from proxy.config.fields import is_local
 from proxy.config.render import render
 from proxy.errors import StartError
+from proxy.flow.budget import Budget
 from proxy.integrity.rolling import make_pool
 from proxy.layered import (
     cached,
@@ -47,7 +47,7 @@ from proxy.layered import (
 )
 from proxy.observability import metrics as names
 from proxy.observability.fleet import Operation
-from proxy.observability.flow import Crowd, measure_crowd
+from proxy.observability.flow import Crowd, measure_crowd, measure_memory
 from proxy.observability.instruments import Instruments, measure_log
 from proxy.observability.logs import DroppingHandler, logging_to_standard_error
 from proxy.observability.metered import Metered
@@ -63,9 +63,6 @@ from proxy.server.worker import run_worker
 from proxy.site import make_site, mounts_of, places_of
 from proxy.traces import make_traces
 from proxy.welcome import welcome
-
-# Where cgroup v2 says what a container may use.
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # --- a worker -----------------------------------------------------------------------------------
 
@@ -106,12 +103,15 @@ class Service:
             if table.origin in _kept_origins(settings)
         }
         self._cache_operations = Operations(self._cache, warmed, site.terms)
+        budget = Budget(memory_of(settings), settings.flow.queue, settings.flow.wait)
+        measure_memory(meters, budget.statistics)
         self.door = PublicDoor(
             site,
             stall_timeout=settings.server.stall_timeout,
             responses=self._instruments.responses,
             prepared=settings.http.prepared,
             tracing=self._traces.of(places_of(settings)) if self._traces is not None else None,
+            budget=budget,
         )
         self.app = make_app(self.door, self._lifespan)
 
@@ -262,24 +262,15 @@ def plan_of(settings: Settings, shared: Shared | None = None) -> ServingPlan:
     )
 
 
+def memory_of(settings: Settings) -> int:
+    """How many bytes bodies on their way may hold in each worker."""
+    return settings.flow.memory or machine.memory() // 2 // workers_of(settings)
+
+
 def workers_of(settings: Settings) -> int:
     """How many workers serve."""
     workers = settings.server.workers
-    return processors() if workers == "auto" else int(workers)
-
-
-def processors(quota: Path = CPU_QUOTA) -> int:
-    """How many processors this process may use: by affinity, and by its container's quota.
-
-    `quota` is cgroup v2's file, "<microseconds> <of so many>" or "max <of so many>".
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        allowed, period = quota.read_text().split()
-        return min(count, max(1, int(allowed) // int(period)))
-    except (OSError, ValueError):  # no container, or "max"
-        return count
+    return machine.processors() if workers == "auto" else int(workers)
 
 
 def worker(control: int) -> int:

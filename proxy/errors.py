@@ -107,6 +107,19 @@ class NotInCache(RequestFault):
     said = "This is not kept here, and nothing else was asked for."
 
 
+# --- our own limits ---------------------------------------------------------------------------
+
+
+class Overloaded(Fault):
+    """More is under way than there is room for, and none came free in time (RFC 9110 §15.6.4)."""
+
+    status = 503
+    said = "Too much is under way here. Try again soon."
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, retry_after=2)
+
+
 # --- the origin's -----------------------------------------------------------------------------
 
 

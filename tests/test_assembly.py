@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.assembly import Service, plan_of, processors
+from proxy import machine
+from proxy.assembly import Service, plan_of
 from proxy.config import Settings, load_from_supervisor
 from proxy.errors import StartError
 from tests.server.asgi import Client
@@ -25,29 +26,11 @@ def test_the_plan_for_the_supervisor(tmp_path: Path) -> None:
     server = {"workers": "auto", "graceful_timeout": "7s", "keep_alive_timeout": "3s"}
     settings = settings_of(tmp_path, server=server, admin={"bind": ""})
     plan = plan_of(settings)
-    assert plan.workers == processors() == len(os.sched_getaffinity(0))
+    assert plan.workers == machine.processors() == len(os.sched_getaffinity(0))
     assert (plan.graceful_timeout, plan.keep_alive_timeout) == (7.0, 3.0)
     assert plan.admin_bind is None
     assert plan.tls is None
     assert load_from_supervisor(plan.payload) == settings
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"),
-    [
-        ("max 100000", None),
-        ("100000 100000", 1),
-        ("50000 100000", 1),
-        ("150000 100000", 1),
-        ("9900000 100000", None),
-        ("", None),
-    ],
-)
-def test_auto_keeps_to_the_quota_of_a_container(
-    tmp_path: Path, quota: str, expected: int | None
-) -> None:
-    (tmp_path / "cpu.max").write_text(quota)
-    assert processors(tmp_path / "cpu.max") == (expected or len(os.sched_getaffinity(0)))
 
 
 async def test_a_start_that_fails_names_the_origin_and_leaves_nothing(tmp_path: Path) -> None:

@@ -348,6 +348,19 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
+            "Memory of downloads",
+            "What bodies on their way may hold, of the budget; and requests that wait for some.",
+            "percentunit",
+            (
+                Query(
+                    f"sum(headgate_flow_memory_bytes{{{OURS}}})"
+                    f" / sum(headgate_flow_memory_limit_bytes{{{OURS}}})",
+                    "of the budget",
+                ),
+                Query(_rate("headgate_flow_queue_seconds_total"), "waiting on average"),
+            ),
+        ),
+        Panel(
             "Refused",
             "Connections and requests, by the limit that was reached.",
             "reqps",

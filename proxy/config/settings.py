@@ -229,6 +229,21 @@ class Cache(Table):
     """True sends Cache-Status and Server-Timing, which tell clients what is kept here."""
 
 
+class Flow(Table):
+    """How much may be on its way to clients at once."""
+
+    memory: Size = 0
+    """Most bytes that bodies on their way may hold in each worker: a download counts 128 KiB, or
+    its size if that is less. Beyond it requests wait, and then get 503. 0: half of what the
+    container or the machine has, divided by the workers."""
+
+    queue: Annotated[Whole, Field(ge=0, le=100_000)] = 1024
+    """Requests of a worker that may wait for memory; more get 503 at once."""
+
+    wait: Timeout = 2.0
+    """For how long they wait."""
+
+
 class Http(Table):
     """Limits on what a request may ask for."""
 
@@ -277,6 +292,7 @@ class Settings(Table):
     """Headers and behaviour by public path."""
 
     cache: Cache | None = None
+    flow: Flow = Flow()
     http: Http = Http()
     log: Log = Log()
     telemetry: Telemetry | None = None

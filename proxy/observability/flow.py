@@ -38,6 +38,21 @@ def measure_crowd(meters: Meters, look: Callable[[], Crowd]) -> None:
     meters.before_reading(fill_in)
 
 
+def measure_memory(meters: Meters, look: Callable[[], Waiting]) -> None:
+    """Has the budget for bodies on their way looked up, those that wait for some of it too."""
+
+    def fill_in() -> None:
+        now = look()
+        meters.put(flow_metrics.MEMORY, now.used)
+        meters.put(flow_metrics.MEMORY_LIMIT, now.most)
+        meters.put(flow_metrics.MEMORY_QUEUE, now.queued)
+        meters.put(flow_metrics.MEMORY_WAITS, now.waits)
+        meters.put(flow_metrics.MEMORY_SECONDS, now.seconds)
+        meters.put(flow_metrics.REFUSED, now.full + now.late, flow_metrics.OF_MEMORY)
+
+    meters.before_reading(fill_in)
+
+
 def measure_waiting(meters: Meters, origin: str, look: Callable[[], Waiting]) -> None:
     """Has the requests to a store looked up, those that wait too."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from proxy.observability.metric import OF_ORIGINS, Label, Metric
 
 SHED: Final = ("connections", "address", "descriptors", "requests")
+OF_MEMORY: Final = "memory"
 
 CONNECTIONS: Final = Metric(
     "headgate_connections", "gauge", "Connections with clients, those in their handshake too."
@@ -17,9 +18,24 @@ CONNECTIONS_LIMIT: Final = Metric(
 REFUSED: Final = Metric(
     "headgate_refused_total",
     "counter",
-    "Connections refused by a limit (all, of one address) or for want of descriptors; and requests"
-    " over HTTP/2 by that on requests at once.",
-    (Label("reason", SHED),),
+    "Connections refused by a limit (all, of one address) or for want of descriptors; requests"
+    " over HTTP/2 by that on requests at once, and requests for want of memory.",
+    (Label("reason", (*SHED, OF_MEMORY)),),
+)
+MEMORY: Final = Metric(
+    "headgate_flow_memory_bytes", "gauge", "What bodies on their way may hold, as it is counted."
+)
+MEMORY_LIMIT: Final = Metric(
+    "headgate_flow_memory_limit_bytes",
+    "gauge",
+    "The budget for that, of all workers (flow.memory).",
+)
+MEMORY_QUEUE: Final = Metric("headgate_flow_queue", "gauge", "Requests that wait for some of it.")
+MEMORY_WAITS: Final = Metric(
+    "headgate_flow_queue_waits_total", "counter", "Requests that had to wait for some."
+)
+MEMORY_SECONDS: Final = Metric(
+    "headgate_flow_queue_seconds_total", "counter", "The time they waited."
 )
 PAUSED: Final = Metric(
     "headgate_responses_paused", "gauge", "Responses whose client has taken nothing for a second."

@@ -1,4 +1,4 @@
-"""How full the way to a store is: told by an origin whose connections are bounded."""
+"""How full something is that is bounded: the way to a store, or memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Requests to one store, now and since the start.
+    """What is taken of it and who waits for some, now and since the start.
 
     Attributes:
-        used: those that have a connection; `most` may.
-        queued: those that wait for one.
+        used: connections, or bytes, that are taken; `most` may be.
+        queued: requests that wait for some.
         waits: how many had to, since the start, and for how many `seconds` together.
         full, late: those that were given up, since too many waited or none came free in time.
     """

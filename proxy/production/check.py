@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from proxy.assembly import workers_of
+from proxy import machine
+from proxy.assembly import memory_of, workers_of
 from proxy.config import Loaded, Settings
 from proxy.config.origins import S3Origin
 from proxy.production.cache import check_cache
 from proxy.production.exposure import check_exposure
 from proxy.production.files import check_certificate_now, check_private
 from proxy.production.findings import Finding, error, lines, ok
-from proxy.production.machine import check_machine
+from proxy.production.machine import check_machine, check_memory
 from proxy.production.origins import check_origin
 
 # Where something may be written, if it is there: what the container and the unit give.
@@ -53,11 +54,22 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from check_exposure(settings)
     written = [directory for directory in _WRITTEN if directory.is_dir()]
     yield from check_machine(_origin_connections(settings), written)
+    yield _check_memory(settings)
     if settings.cache is not None:
         workers = workers_of(settings)
         yield from check_cache(settings.cache, _origin_connections(settings), workers)
     for name, table in settings.origins.items():
         yield from check_origin(name, table)
+
+
+def _check_memory(settings: Settings) -> Finding:
+    shares = {"flow.memory": memory_of(settings), "http.prepared": settings.http.prepared}
+    whole: dict[str, int] = {}
+    if settings.cache is not None:
+        # Without a directory workers share it; where they can't, `check_cache` says so.
+        own = shares if settings.cache.directory is not None else whole
+        own["cache.memory"] = settings.cache.memory
+    return check_memory(machine.memory(), workers_of(settings), shares, whole)
 
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:

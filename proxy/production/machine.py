@@ -20,6 +20,8 @@ _WISE: Final = 65536
 _MIB: Final = 1024 * 1024
 # Free bytes, and free parts of the whole, below which writing soon fails, or is soon slow.
 _FULL, _LOW, _LOW_SHARE = 64 * _MIB, 1024 * _MIB, 0.05
+# What they hold at rest.
+_SUPERVISOR, _WORKER = 50 * 1000 * 1000, 95 * 1000 * 1000
 # Releases below these have known holes that reach us; the locks have newer ones.
 FLOORS: Final = {"aiohttp": "3.14.4", "h11": "0.16.0", "h2": "4.4.1", "starlette": "1.3.1"}
 
@@ -38,6 +40,21 @@ def check_descriptors(hard: int, origin_connections: int) -> Finding:
             "nofile", f"{said}, and origins alone may take {origin_connections} of them", remedy
         )
     return warning("nofile", said, remedy) if hard < _WISE else ok("nofile", said)
+
+
+def check_memory(
+    there_is: int, workers: int, shares: Mapping[str, int], whole: Mapping[str, int]
+) -> Finding:
+    """Whether the budgets fit into the memory there is, all in bytes.
+
+    `shares` are those of each worker, `whole` those of all together, by the option's name.
+    """
+    needed = _SUPERVISOR + sum(whole.values()) + workers * (_WORKER + sum(shares.values()))
+    said = f"{needed // _MIB} MiB of {there_is // _MIB} are budgeted for {workers} workers"
+    if needed <= there_is:
+        return ok("memory", said)
+    each = ", ".join(f"{name} {size // _MIB} MiB" for name, size in {**shares, **whole}.items())
+    return warning("memory", f"{said}: {each}", "lower these, or give it more memory")
 
 
 def check_disk(directory: Path) -> Finding:

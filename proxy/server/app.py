@@ -16,7 +16,8 @@ from time import monotonic
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.errors import ClientGone, Fault, ObjectChanged
+from proxy.errors import ClientGone, Fault, ObjectChanged, Overloaded
+from proxy.flow.budget import SHARE, Budget
 from proxy.integrity.verdict import verdict_of
 from proxy.observability.access_log import AccessRecord, log_access
 from proxy.observability.meters import Meters
@@ -37,6 +38,8 @@ from proxy.server.zero_copy import taken_since, takes_files
 
 logger = logging.getLogger("headgate")
 
+DEFAULT_BUDGET = 1024 * 1024 * 1024
+
 Lifespan = Callable[[ASGIApp], AbstractAsyncContextManager[None]]
 
 
@@ -53,6 +56,7 @@ class PublicDoor:
     Args:
         prepared: bytes that prepared answers may take.
         tracing: makes spans of requests; None: none are made.
+        budget: what bodies on their way may hold.
     """
 
     def __init__(
@@ -63,9 +67,11 @@ class PublicDoor:
         responses: Responses | None = None,
         prepared: int = 0,
         tracing: Tracing | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.site = site
         self.tracing = tracing
+        self.budget = budget or Budget(DEFAULT_BUDGET)
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
         self.hot: HotAnswers | None = None
@@ -165,16 +171,27 @@ class PublicDoor:
         was replaced, and no byte has been sent, it is opened once more; the second time, or after
         a byte, the fault is the client's to see.
 
-        Raises `ObjectChanged` then, and whatever deciding and sending raise.
+        Raises `ObjectChanged` then, `Overloaded` if there is no memory for a body, and whatever
+        deciding and sending raise.
         """
-        for last in (False, True):
-            try:
-                answer = await deliver(self.site, request)
-                await self._send(answer, request, scope, channel, record, progress)
-                return
-            except ObjectChanged:
-                if last or progress.started:
-                    raise
+        held = SHARE if request.method == "GET" else 0
+        if not self.budget.take(held):
+            await self.budget.wait(held)
+        try:
+            for last in (False, True):
+                try:
+                    answer = await deliver(self.site, request)
+                    needed = answer.plan.length if answer.object is not None else 0
+                    if needed < held:
+                        self.budget.give_back(held - needed)
+                        held = needed
+                    await self._send(answer, request, scope, channel, record, progress)
+                    return
+                except ObjectChanged:
+                    if last or progress.started:
+                        raise
+        finally:
+            self.budget.give_back(held)
 
     async def _send_fault(
         self,
@@ -257,7 +274,8 @@ class PublicDoor:
         """What the client is told. An error that is no `Fault` is ours: it is logged in full."""
         record.fault = type(error).__name__
         if isinstance(error, Fault):
-            record.outcome = "fault" if error.status >= 500 else "refused"
+            is_refused = error.status < 500 or isinstance(error, Overloaded)
+            record.outcome = "refused" if is_refused else "fault"
             record.detail = error.detail
             return error
         record.outcome, record.detail = "fault", f"{type(error).__name__}: {error}"

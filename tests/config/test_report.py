@@ -218,7 +218,7 @@ TABLE = [
         [
             (
                 'h.toml:4: "new\\nline" = (a table): is not a known key; known here: '
-                "server, admin, origins, mounts, rules, cache, http, log, telemetry"
+                "server, admin, origins, mounts, rules, cache, flow, http, log, telemetry"
             )
         ],
     ),

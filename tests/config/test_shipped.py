@@ -56,6 +56,7 @@ def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     settings = load([tmp_path / "local.toml"], {}).settings
     told = Settings.model_validate({"origins": {"x": {"type": "directory", "root": "/"}}})
     assert (settings.http, settings.log, settings.admin) == (told.http, told.log, told.admin)
+    assert settings.flow == told.flow
     assert settings.server.model_dump() == {
         **told.server.model_dump(),
         "graceful_timeout": "5s",  # so that Ctrl-C ends it soon

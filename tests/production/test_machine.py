@@ -11,6 +11,7 @@ from proxy.production.machine import (
     check_descriptors,
     check_disk,
     check_machine,
+    check_memory,
     check_user,
     check_versions,
 )
@@ -29,6 +30,16 @@ from proxy.production.machine import (
 )
 def test_descriptors(hard: int, origins: int, severity: str) -> None:
     assert check_descriptors(hard, origins).severity == severity
+
+
+@pytest.mark.parametrize(
+    ("there_is", "severity"), [(50 + 2 * (95 + 128) + 256, "ok"), (751, "warning")]
+)
+def test_budgets_against_the_memory_there_is(there_is: int, severity: str) -> None:
+    shares, whole = {"flow.memory": 128_000_000}, {"cache.memory": 256_000_000}
+    found = check_memory(there_is * 1_000_000, 2, shares, whole)
+    assert found.severity == severity
+    assert ("flow.memory 122 MiB, cache.memory 244 MiB" in str(found)) == (severity == "warning")
 
 
 def test_a_disk_with_room_is_well(tmp_path: Path) -> None:
