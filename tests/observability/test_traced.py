@@ -202,6 +202,9 @@ async def test_listings_and_parts_are_spans_too(within: Span) -> None:
             assert CARRIED.get()
             return (1, 2)
 
+        async def part_sums(self) -> None:
+            assert CARRIED.get()
+
     class Store(Breaking):
         async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
             return Parted(await MemoryOrigin.open(self, key, want), self)
@@ -213,7 +216,9 @@ async def test_listings_and_parts_are_spans_too(within: Span) -> None:
     assert (await origin.list("")).entries
     opened = await origin.open("a")
     assert await opened.part_sizes() == (1, 2)  # type: ignore[attr-defined]  # this one has it
-    assert [span.name for span in ended] == ["list media", "open media", "parts media"]
+    assert await opened.part_sums() is None  # type: ignore[attr-defined]  # this one has it
+    names = ["list media", "open media", "parts media", "parts media"]
+    assert [span.name for span in ended] == names
     assert all(span.parent_id == within.id for span in ended)
 
 
