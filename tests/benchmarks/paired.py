@@ -69,7 +69,12 @@ def _mean_of_logs(values: Sequence[float]) -> float:
 
 @dataclass
 class Pair:
-    """A plain row and another one that does more; a ratio of each for every round."""
+    """A plain row and another one that does more.
+
+    For every round `speeds` has the ratio of their rates, and `costs` that of the processor time
+    they need, the plain one's by the other's: what the rates would have if nothing but a processor
+    held both up.
+    """
 
     name: str
     plain: Row
@@ -82,11 +87,9 @@ class Pair:
         rows = (self.plain, self.other)
         for row in (self.plain, self.other, self.other, self.plain):
             row.run(size)
-        for values, kept in (
-            (_last(rows, lambda row: row.speeds), self.speeds),
-            (_last(rows, lambda row: row.costs), self.costs),
-        ):
-            kept.append(ratio(*values))
+        self.speeds.append(ratio(*_last(rows, lambda row: row.speeds)))
+        plain, other = _last(rows, lambda row: row.costs)
+        self.costs.append(ratio(other, plain))
 
     def clear(self) -> None:
         """Forgets all rounds."""

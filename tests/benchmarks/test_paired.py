@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.benchmarks.paired import CONFIDENCE, FEWEST, Sure, ratio, sure
+from tests.benchmarks.paired import CONFIDENCE, FEWEST, Pair, Sure, ratio, sure
+from tests.benchmarks.streaming import Row
 
 VALUES = st.lists(st.floats(0.1, 10), min_size=1, max_size=40)
 
@@ -50,3 +51,21 @@ def test_too_few_rounds_decide_nothing() -> None:
 )
 def test_what_is_decided(low: float, high: float, said: str) -> None:
     assert Sure((low + high) / 2, low, high, 0.96).is_at_least(0.95) == said
+
+
+def test_a_round_is_plain_other_other_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def run(row: Row, size: int) -> None:
+        asked.append(row.name)
+        slower = 2.0 if row.name == "other" else 1.0
+        row.speeds.append(size / slower)
+        row.costs.append(slower)
+
+    monkeypatch.setattr(Row, "run", run)
+    pair = Pair("a", Row("plain", "", lambda: 0), Row("other", "", lambda: 0))
+    pair.run(8)
+    assert asked == ["plain", "other", "other", "plain"]
+    assert [*pair.speeds, *pair.costs] == pytest.approx([0.5, 0.5])
+    pair.clear()
+    assert not any((pair.speeds, pair.costs, pair.plain.speeds, pair.other.costs))
