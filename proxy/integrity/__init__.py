@@ -9,6 +9,7 @@
 | rolling     | a checksum beside a stream: inline, or in a thread where slow     | threads  |
 | parts       | the part sizes of objects seen lately, and the parts' checksums   | yes      |
 | stretches   | the whole parts that a range lies in                              |          |
+| reach       | what of an object can be checked, and by what                     | yes      |
 | checking    | how much is checked                                               |          |
 | judging     | an open object that holds back the end                            | yes      |
 | verified    | `Verified`: an origin over an origin                              | yes      |

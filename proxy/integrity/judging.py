@@ -15,19 +15,19 @@ from contextlib import aclosing
 from time import monotonic
 from typing import Final, Protocol, cast
 
-from proxy.errors import ChecksumMismatch, NotVerifiable, OriginFault
+from proxy.errors import ChecksumMismatch, NotVerifiable
 from proxy.integrity import verdict as reasons
 from proxy.integrity.checking import Checking, Keeping, keeps
 from proxy.integrity.checksums import digest_of, is_fast
-from proxy.integrity.choice import choose
 from proxy.integrity.parts import PartSizes, SumsOfParts
+from proxy.integrity.reach import Reach
 from proxy.integrity.rolling import Rolling
-from proxy.integrity.stretches import Stretch, stretch_over
+from proxy.integrity.stretches import Stretch
 from proxy.integrity.verdict import State, Verdict, together
 from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import Lease, OpenObject, lease_of
 from proxy.origins.lending import Lending, Piece, can_lend
-from proxy.semantics.representation import Checksum, Representation, Span
+from proxy.semantics.representation import Representation, Span
 
 logger = logging.getLogger("headgate")
 
@@ -56,9 +56,8 @@ class VerifiedObject:
         self._key = key
         self._opened = opened
         self._how = how
-        self._sizes, self._sums = parts
-        self.expected = None if how.policy == "off" else choose(opened.representation.checksums)
-        self._whole: Stretch | None = None
+        self._reach = Reach(key, opened, how, parts)
+        self.expected = self._reach.expected
         self._unfinished = 0
         self._verdict: Verdict | None = None
         self._standing: _Standing | None = None
@@ -107,7 +106,7 @@ class VerifiedObject:
         sealed_by = self._sealed_by(span)
         if sealed_by:
             return self._sealed(span, sealed_by)
-        by_parts = self._may_go_by_parts(span)
+        by_parts = self._reach.may_go_by_parts(span)
         unchecked = "" if by_parts else self._why_unchecked(span)
         return self._unchecked(span, unchecked) if unchecked else self._checked(span, by_parts)
 
@@ -115,7 +114,7 @@ class VerifiedObject:
         """As `read`; nothing of what has to be checked now."""
         sealed_by = self._sealed_by(span)
         unchecked = "" if sealed_by else self._why_unchecked(span)
-        if not sealed_by and (not unchecked or self._may_go_by_parts(span)):
+        if not sealed_by and (not unchecked or self._reach.may_go_by_parts(span)):
             return None
         body = bytes_at_hand(self._opened, span)
         if body is not None:
@@ -149,65 +148,15 @@ class VerifiedObject:
             return str(cast("Keeping", self._opened).proven_by(span))
         return sealed_by
 
-    def _may_go_by_parts(self, span: Span) -> bool:
-        """Whether a range could be checked by the parts it lies in, and by nothing better."""
-        required, size = self._how.policy == "require", self.representation.size
-        if self._how.policy == "off" or span.length == size:
-            return False
-        if size - span.length <= self._how.read_through if required else not keeps(self._opened):
-            return False
-        if not required and self._how.looks_into(self._opened):
-            return False
-        return self._sums.may_have(self._key, self._opened)
-
     async def whole(self) -> Stretch | None:
-        """All of the object and what it is checked by; None if there is no way to.
-
-        Asks the store for part sizes if that is composite; raises ChecksumMismatch if they
-        contradict the object's size, and an OriginFault if asking fails and checks are required.
-        """
-        expected = self.expected
-        if expected is None:
-            return None
-        all_of_it = Span(0, self.representation.size)
-        if not expected.composite:
-            return Stretch(all_of_it, expected)
-        if self._whole is None:
-            sizes = await self._part_sizes(expected)
-            if sizes is None or expected.parts not in (None, len(sizes)):
-                return None
-            self._whole = Stretch(all_of_it, expected, sizes)
-        return self._whole
-
-    async def _part_sizes(self, expected: Checksum) -> tuple[int, ...] | None:
+        """All of the object and what it is checked by; see `Reach.whole`."""
         try:
-            return await self._sizes.of(self._key, self._opened)
+            return await self._reach.whole()
         except ChecksumMismatch:
+            assert self.expected is not None  # noqa: S101  # there would be nothing to contradict
             size = self.representation.size
-            self._settle(Verdict("mismatch", expected.algorithm, bytes=size))
+            self._settle(Verdict("mismatch", self.expected.algorithm, bytes=size))
             raise
-        except OriginFault:
-            if self._how.policy == "require":
-                raise
-            return None
-
-    async def _parts_over(self, span: Span) -> Stretch | None:
-        """The parts that a range lies in, if not too much is read in vain; else None.
-
-        Where what is read is kept, the slices that hold the range are read as a whole, so that the
-        next range of them costs nothing."""
-        required = self._how.policy == "require"
-        try:
-            sums = await self._sums.of(self._key, self._opened)
-        except OriginFault:
-            if required:
-                raise
-            return None
-        if sums is None:
-            return None
-        spans = [cast("Keeping", self._opened).aligned(span)] if keeps(self._opened) else []
-        most = self._how.read_through if required else self._how.kept_through
-        return stretch_over(sums, [*spans, span], most)
 
     async def aclose(self) -> None:
         """Closes the object below."""
@@ -272,7 +221,7 @@ class VerifiedObject:
     async def _begin(self, span: Span, by_parts: bool) -> Stretch | None:
         """What a check of a span reads, and is checked by; None where there is no way to check."""
         self._unfinished += 1
-        over = await (self._parts_over(span) if by_parts else self._whole_over(span))
+        over = await (self._reach.parts_over(span) if by_parts else self._whole_over(span))
         if over is None:
             self._unfinished -= 1
             if self._how.policy == "require":

@@ -255,6 +255,8 @@ class CachedObject:
     def proven_by(self, span: Span) -> str:
         """As `sealed_by`, of all slices that a span lies in."""
         entry = self._entry
+        if not entry.proven:
+            return ""
         known = all(index in entry.proven for index in indexes_of(span, entry.width))
         return entry.proven_by if known else ""
 

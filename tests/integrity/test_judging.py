@@ -58,8 +58,10 @@ class Kind:
 
 
 def kind_of(name: str, body: bytes) -> Kind:
-    if name in ("crc32c", "sha256"):
-        return Kind((checksum_of(name, body),))  # type: ignore[arg-type]  # it is an algorithm
+    if name == "crc32c":
+        return Kind((checksum_of("crc32c", body),))
+    if name == "sha256":
+        return Kind((checksum_of("sha256", body),))
     length = 3 * WIDTH if name == "large parts" else WIDTH
     parts = parts_of(body, length)
     promised, sizes = (composite_of("sha256", parts),), tuple(map(len, parts))
