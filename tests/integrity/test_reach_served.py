@@ -156,3 +156,31 @@ async def test_where_the_list_is_not_allowed_the_range_is_labelled(
         lists = [one for one in store.requests if "?attributes=" in one.target]
     assert verifications(caplog) == ["unverified: range"] * 2
     assert len(lists) == 1
+
+
+async def test_the_checksum_of_a_part_that_is_a_slice_is_not_that_of_the_object(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """S3 tells it to a range that is just that part, as slices are of parts as large."""
+    parts = [BODY[:SLICE], BODY[SLICE : 2 * SLICE]]
+    tags = b"".join(hashlib.md5(part, usedforsecurity=False).digest() for part in parts)
+    tag = f"{hashlib.md5(tags, usedforsecurity=False).hexdigest()}-2"
+
+    def respond(request: Request) -> list[bytes]:
+        headers = {"ETag": f'"{tag}"', "x-amz-checksum-type": "COMPOSITE"}
+        number = request.target.rpartition("?partNumber=")[2]
+        if number.isdigit():
+            return [answer(206, headers | {"x-amz-mp-parts-count": "2"}, length=SLICE)]
+        if request.method == "HEAD":
+            return [answer(200, headers, length=2 * SLICE)]
+        if request.headers.get("range") == f"bytes={SLICE}-{2 * SLICE - 1}":
+            own = base64.b64encode(hashlib.sha256(parts[1]).digest()).decode()
+            headers["Content-Range"] = f"bytes {SLICE}-{2 * SLICE - 1}/{2 * SLICE}"
+            return [answer(206, headers | {"x-amz-checksum-sha256": own}, parts[1])]
+        return [answer(200, headers, b"".join(parts))]
+
+    async with fault_origin(respond) as store, served(store) as client:
+        with caplog.at_level(logging.INFO, "headgate"):
+            reply = await ask(client, SLICE + 5, SLICE + 900)
+    assert (reply.status, reply.body) == (206, BODY[SLICE + 5 : SLICE + 900])
+    assert verifications(caplog) == ["md5 verified"]
