@@ -27,11 +27,12 @@ from proxy.cache.serving.layer import Cached
 from proxy.config import Settings
 from proxy.config import origins as origin_options
 from proxy.config import settings as options
+from proxy.integrity.checking import Checking
 from proxy.integrity.checksums import new_sum
 from proxy.integrity.choice import choose
 from proxy.integrity.combination import combine, is_combinable
 from proxy.integrity.verdict import Verdict
-from proxy.integrity.verified import Checking, Verified
+from proxy.integrity.verified import Verified
 from proxy.observability import cache_metrics
 from proxy.observability import metrics as names
 from proxy.observability.meters import Meters

@@ -17,11 +17,12 @@ from typing import Final
 
 from proxy.config import Settings
 from proxy.errors import ConfigurationError, StartError
+from proxy.integrity.checking import Checking
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.sweep import Progress, Result, sweep
 from proxy.integrity.targets import NoTarget, Target, target_of
 from proxy.integrity.telling import as_bar, as_json, as_line, as_summary
-from proxy.integrity.verified import Checking, Verified
+from proxy.integrity.verified import Verified
 from proxy.layered import make_origin, with_layers
 from proxy.observability.meters import Meters
 from proxy.site import mounts_of

@@ -147,8 +147,8 @@ class Mount(Table):
     passes on what can't be checked, "require" refuses it with 502, "off" checks nothing."""
 
     verify_ranges_up_to: Size = 8 * 1024 * KIB
-    """With verify = "require", a range is checked by reading the whole object where no more than
-    this is read in vain; other ranges are refused."""
+    """With verify = "require", a range is checked by reading the whole object, or its parts where
+    the store tells their checksums, if no more than this is read in vain; else it is refused."""
 
     error_pages: dict[ErrorStatus, Key] = {}
     """Keys of this origin that are sent as the body of errors, by status: 404 = "404.html"."""

@@ -7,8 +7,12 @@
 | choice      | which of an object's checksums is used                            |          |
 | verdict     | what came of a check                                              |          |
 | rolling     | a checksum beside a stream: inline, or in a thread where slow     | threads  |
-| parts       | the part sizes of objects seen lately                             | yes      |
-| verified    | `Verified`: an origin over an origin that holds back the end      | yes      |
+| parts       | the part sizes of objects seen lately, and the parts' checksums   | yes      |
+| stretches   | the whole parts that a range lies in                              |          |
+| reach       | what of an object can be checked, and by what                     | yes      |
+| checking    | how much is checked                                               |          |
+| judging     | an open object that holds back the end                            | yes      |
+| verified    | `Verified`: an origin over an origin                              | yes      |
 | sweep       | checks many objects of an origin, some at a time                  | yes      |
 | targets     | which origin and key a command's argument means                   |          |
 | telling     | the words of that command                                         |          |

@@ -73,6 +73,10 @@ class PartsSum:
 
     def update(self, buffer: Buffer, /) -> None:
         """Takes the next bytes."""
+        if len(buffer) <= self._left:  # as most buffers do: nothing to cut
+            self._part.update(buffer)
+            self._left -= len(buffer)
+            return
         rest = memoryview(buffer)
         while len(rest) > self._left and self._following:
             self._part.update(rest[: self._left])

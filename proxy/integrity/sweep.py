@@ -16,8 +16,9 @@ from typing import Final, Literal
 from proxy.errors import ChecksumMismatch, Fault
 from proxy.integrity.checksums import Sum, new_sum
 from proxy.integrity.combination import combine, is_combinable
+from proxy.integrity.judging import VerifiedObject
 from proxy.integrity.verdict import NO_CHECKSUM, PARTS_UNKNOWN
-from proxy.integrity.verified import Verified, VerifiedObject
+from proxy.integrity.verified import Verified
 from proxy.origins.walking import for_each, keys_below
 from proxy.semantics.representation import Algorithm, Span
 
@@ -131,7 +132,7 @@ def _failed(key: str, fault: Fault) -> Result:
 
 async def _judge(key: str, opened: VerifiedObject, progress: Progress, *, deep: bool) -> Result:
     size, expected = opened.representation.size, opened.expected
-    if expected is None or (total := await opened.new_sum()) is None:
+    if expected is None or (over := await opened.whole()) is None:
         # Without reading it: there is nothing to learn from its bytes.
         reason = NO_CHECKSUM if expected is None else PARTS_UNKNOWN
         return Result(key, "unverifiable", reason=reason, bytes=size)
@@ -144,7 +145,7 @@ async def _judge(key: str, opened: VerifiedObject, progress: Progress, *, deep: 
         if is_combinable(expected.algorithm) and not expected.composite:
             found = await _out_of_order(opened, spans, expected.algorithm, progress)
         else:
-            found = await _in_order(opened, spans, total, progress)
+            found = await _in_order(opened, spans, over.new_sum(), progress)
         if found != expected.value:
             reason = f"read in {len(spans)} ranges it has {found.hex()}"
             return Result(key, "mismatch", expected.algorithm, reason, size)

@@ -33,11 +33,12 @@ from proxy.origins.base import (
     Origin,
     Page,
     Parted,
+    SummedInParts,
     Want,
     lease_of,
 )
 from proxy.origins.lending import Fetch, Lending, Piece, Stretch, can_lend
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 
 _KINDS: dict[type[Fault], str] = {
     OriginUnreachable: "unreachable",
@@ -140,7 +141,7 @@ class _Count:
 class MeteredObject:
     """One version of one object, whose reads are counted."""
 
-    __slots__ = ("_count", "_opened", "aclose", "lend", "part_sizes", "representation")
+    __slots__ = ("_count", "_opened", "aclose", "lend", "part_sizes", "part_sums", "representation")
 
     def __init__(self, opened: OpenObject, count: _Count) -> None:
         self._opened, self._count = opened, count
@@ -148,6 +149,8 @@ class MeteredObject:
         self.aclose = opened.aclose
         if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
+        if getattr(opened, "part_sums", None) is not None:
+            self.part_sums = self._part_sums
         if can_lend(opened):
             self.lend = self._lend
 
@@ -214,6 +217,14 @@ class MeteredObject:
         self._count.asked("open")
         try:
             return await cast("Parted", self._opened).part_sizes()
+        except Fault as fault:
+            self._count.failed(fault)
+            raise
+
+    async def _part_sums(self) -> PartSums | None:
+        self._count.asked("open")
+        try:
+            return await cast("SummedInParts", self._opened).part_sums()
         except Fault as fault:
             self._count.failed(fault)
             raise

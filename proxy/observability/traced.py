@@ -170,7 +170,7 @@ class _Over:
         self.representation: representation.Representation = opened.representation
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever it is
-        """What is not said here is as below: `lease`, `part_sizes`, `lend`."""
+        """What is not said here is as below: `lease`, `part_sums`, `lend`."""
         return getattr(self._opened, name)
 
     async def aclose(self) -> None:
@@ -188,6 +188,8 @@ class TracedObject(_Over):
             self.lend = self._lend
         if getattr(opened, "part_sizes", None) is not None:
             self.part_sizes = self._part_sizes
+        if getattr(opened, "part_sums", None) is not None:
+            self.part_sums = self._part_sums
 
     def read(self, span: representation.Span) -> AsyncGenerator[bytes, None]:
         """As the object below."""
@@ -220,6 +222,12 @@ class TracedObject(_Over):
         with asked, carrying(asked.span.fields):
             sizes: tuple[int, ...] | None = await cast("Any", self._opened).part_sizes()
         return sizes
+
+    async def _part_sums(self) -> representation.PartSums | None:
+        asked = self._asking.about("parts", self._parent)
+        with asked, carrying(asked.span.fields):
+            sums: representation.PartSums | None = await cast("Any", self._opened).part_sums()
+        return sums
 
 
 class FetchedObject(_Over):

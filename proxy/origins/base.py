@@ -17,7 +17,7 @@ from proxy.errors import HeadgateError, ObjectChanged
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.freshness import NO_DEMANDS, Demands, Terms
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 
 USUAL_TERMS = Terms()
 
@@ -115,6 +115,18 @@ class Parted(Protocol):
 
     async def part_sizes(self) -> tuple[int, ...] | None:
         """The sizes of its parts in order, in bytes; None if the store can't tell for certain.
+
+        Raises an `OriginFault` where the store fails.
+        """
+        ...
+
+
+@runtime_checkable
+class SummedInParts(Protocol):
+    """An open object whose store may tell the checksum of each of its parts. Layers pass it on."""
+
+    async def part_sums(self) -> PartSums | None:
+        """The checksum of each part; None if the store doesn't tell those of all of them.
 
         Raises an `OriginFault` where the store fails.
         """

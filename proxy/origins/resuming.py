@@ -26,6 +26,7 @@ from proxy.origins.base import (
     Origin,
     Page,
     Parted,
+    SummedInParts,
     Want,
     lease_of,
 )
@@ -37,7 +38,7 @@ from proxy.origins.retrying import (
     can_be_joined,
     rest_of,
 )
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 
 T = TypeVar("T")
 
@@ -119,6 +120,8 @@ class ResumingObject:
         self._was_read = False
         if getattr(opened, "part_sizes", None) is not None:  # isinstance would take 20 µs
             self.part_sizes = self._part_sizes
+        if getattr(opened, "part_sums", None) is not None:
+            self.part_sums = self._part_sums
 
     @property
     def representation(self) -> Representation:
@@ -166,6 +169,10 @@ class ResumingObject:
     async def _part_sizes(self) -> tuple[int, ...] | None:
         parted = cast("Parted", self._opened)
         return await self._trying.ask(self._key, parted.part_sizes)
+
+    async def _part_sums(self) -> PartSums | None:
+        summed = cast("SummedInParts", self._opened)
+        return await self._trying.ask(self._key, summed.part_sums)
 
 
 class _Trying:

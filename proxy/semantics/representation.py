@@ -45,6 +45,21 @@ class Checksum:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSums:
+    """The checksum of each part that an object was uploaded in, in order.
+
+    Attributes:
+        algorithm: by its usual name.
+        sizes: of the parts, in bytes; none is empty, and together they are the object's.
+        digests: the raw digests of the parts.
+    """
+
+    algorithm: Algorithm
+    sizes: tuple[int, ...]
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Representation:
     """One version of one object, as RFC 9110 §3.2 uses the word.
 

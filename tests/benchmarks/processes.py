@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+_SCHEDULED = 2  # the clock of what was scheduled, user and system, of all threads there ever were
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ def started_on(cpus: frozenset[int]) -> Iterator[None]:
 
 
 def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """By the process's own clock (clock_getcpuclockid(3)): /proc counts in hundredths of a second,
+    which is 2 % of what a gibibyte takes."""
+    return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
 def _peak_memory(pid: int) -> int:

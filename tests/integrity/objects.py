@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from proxy.integrity.checking import Checking
 from proxy.integrity.rolling import make_pool
-from proxy.integrity.verified import Checking, Verified
+from proxy.integrity.verified import Verified
 from proxy.origins.base import WHOLE, OpenObject, Origin, Want
 from proxy.origins.memory import StoredObject
 from proxy.semantics.etags import EntityTag
-from proxy.semantics.representation import Algorithm, Checksum, Representation, Span
+from proxy.semantics.representation import Algorithm, Checksum, PartSums, Representation, Span
 from tests.servers import checksums
 
 ALGORITHMS: tuple[Algorithm, ...] = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")
@@ -38,6 +39,12 @@ def composite_of(
     return Checksum(algorithm, digest(algorithm, whole), composite=True, parts=count)
 
 
+def part_sums_of(algorithm: Algorithm, parts: Sequence[bytes]) -> PartSums:
+    """What a store tells of these parts."""
+    digests = tuple(digest(algorithm, part) for part in parts)
+    return PartSums(algorithm, tuple(map(len, parts)), digests)
+
+
 def stored(
     body: bytes, *checksums: Checksum, etag: str = "v1", size: int | None = None
 ) -> StoredObject:
@@ -56,12 +63,19 @@ def flipped(body: bytes, bit: int) -> bytes:
 
 
 class PartedOrigin:
-    """Another origin whose objects also tell their part sizes: `sizes`, or raise the fault."""
+    """Another origin whose objects also tell their part sizes, and the parts' checksums: `sizes`
+    and `sums`, or raise the fault."""
 
-    def __init__(self, origin: Origin, sizes: tuple[int, ...] | Exception | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        sizes: tuple[int, ...] | Exception | None = None,
+        sums: PartSums | Exception | None = None,
+    ) -> None:
         self._origin = origin
         self.sizes = sizes
-        self.asked = 0
+        self.sums = sums
+        self.asked = self.asked_for_sums = 0
 
     async def start(self) -> None: ...
 
@@ -88,6 +102,13 @@ class _PartedObject:
         if isinstance(self._origin.sizes, Exception):
             raise self._origin.sizes
         return self._origin.sizes
+
+    async def part_sums(self) -> PartSums | None:
+        self._origin.asked_for_sums += 1
+        await asyncio.sleep(0)
+        if isinstance(self._origin.sums, Exception):
+            raise self._origin.sums
+        return self._origin.sums
 
     async def aclose(self) -> None:
         await self._opened.aclose()

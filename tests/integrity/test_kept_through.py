@@ -14,12 +14,14 @@ from proxy.cache.filling.judging import Checks
 from proxy.cache.options import CacheOptions
 from proxy.cache.serving.layer import Cached
 from proxy.errors import ChecksumMismatch
+from proxy.integrity.checking import Checking
 from proxy.integrity.checksums import new_sum
 from proxy.integrity.choice import choose
 from proxy.integrity.combination import combine, is_combinable
+from proxy.integrity.judging import VerifiedObject
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verdict import Verdict
-from proxy.integrity.verified import Checking, Verified, VerifiedObject
+from proxy.integrity.verified import Verified
 from proxy.origins.base import WHOLE, Want
 from proxy.origins.memory import MemoryObject, MemoryOrigin, StoredObject
 from proxy.semantics.ranges import ByteRange

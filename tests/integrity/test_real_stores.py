@@ -16,9 +16,11 @@ import pytest
 from proxy.assembly import Service
 from proxy.config import Settings
 from proxy.errors import ChecksumMismatch
+from proxy.integrity.checking import Checking
+from proxy.integrity.judging import VerifiedObject
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.verdict import Verdict
-from proxy.integrity.verified import Checking, Verified, VerifiedObject
+from proxy.integrity.verified import Verified
 from proxy.origins.base import WHOLE, Want
 from proxy.origins.resuming import Resuming
 from proxy.semantics.ranges import ByteRange

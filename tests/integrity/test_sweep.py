@@ -9,9 +9,10 @@ import pytest
 
 from proxy.errors import OriginTimeout
 from proxy.integrity import sweep as module
+from proxy.integrity.checking import Checking
 from proxy.integrity.rolling import make_pool
 from proxy.integrity.sweep import AT_ONCE, Progress, Result, sweep
-from proxy.integrity.verified import Checking, Verified
+from proxy.integrity.verified import Verified
 from proxy.origins.base import WHOLE, OpenObject, Origin, Page, Want
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.semantics.representation import Algorithm, Representation, Span

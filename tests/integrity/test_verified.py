@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import ChecksumMismatch, NotFound, NotVerifiable, OriginBroke, OriginUnavailable
+from proxy.integrity.checking import Checking, Policy
+from proxy.integrity.judging import HELD_WHOLE, VerifiedObject
 from proxy.integrity.rolling import BATCH, make_pool
 from proxy.integrity.verdict import Verdict
-from proxy.integrity.verified import HELD_WHOLE, Checking, Policy, Verified, VerifiedObject
+from proxy.integrity.verified import Verified
 from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Want
 from proxy.origins.lending import Piece, Stretch
 from proxy.origins.memory import BUFFER_SIZE, MemoryObject, MemoryOrigin, StoredObject
@@ -259,7 +261,7 @@ def test_identical_or_broken(
         return bytes(given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proxy.integrity.verified.HELD_WHOLE", 0 if large else HELD_WHOLE)
+        patch.setattr("proxy.integrity.judging.HELD_WHOLE", 0 if large else HELD_WHOLE)
         assert asyncio.run(got(body)) == body
         assert len(asyncio.run(got(flipped(body, bit % (8 * size))))) < size
         assert len(asyncio.run(got(body[:-1]))) < size

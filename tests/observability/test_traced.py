@@ -12,7 +12,7 @@ import pytest
 from proxy.errors import Fault, NotFound, OriginBroke, OriginTimeout
 from proxy.observability.spans import CURRENT, Span, Tracer, new_trace_id
 from proxy.observability.traced import Fetching, Traced
-from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, Unmodified, Want
+from proxy.origins.base import NO_BODY, WHOLE, OpenObject, Origin, SummedInParts, Unmodified, Want
 from proxy.origins.carried import CARRIED
 from proxy.origins.lending import Lending, Piece, Stretch
 from proxy.origins.memory import MemoryObject, MemoryOrigin, StoredObject
@@ -202,6 +202,9 @@ async def test_listings_and_parts_are_spans_too(within: Span) -> None:
             assert CARRIED.get()
             return (1, 2)
 
+        async def part_sums(self) -> None:
+            assert CARRIED.get()
+
     class Store(Breaking):
         async def open(self, key: str, want: Want = WHOLE) -> MemoryObject:
             return Parted(await MemoryOrigin.open(self, key, want), self)
@@ -212,8 +215,11 @@ async def test_listings_and_parts_are_spans_too(within: Span) -> None:
     CURRENT.set(within)
     assert (await origin.list("")).entries
     opened = await origin.open("a")
+    assert isinstance(opened, SummedInParts)
+    assert await opened.part_sums() is None
     assert await opened.part_sizes() == (1, 2)  # type: ignore[attr-defined]  # this one has it
-    assert [span.name for span in ended] == ["list media", "open media", "parts media"]
+    names = ["list media", "open media", "parts media", "parts media"]
+    assert [span.name for span in ended] == names
     assert all(span.parent_id == within.id for span in ended)
 
 

@@ -7,8 +7,9 @@ import logging
 import pytest
 
 from proxy.errors import ChecksumMismatch
+from proxy.integrity.checking import Checking, Policy
 from proxy.integrity.rolling import make_pool
-from proxy.integrity.verified import Checking, Policy, Verified
+from proxy.integrity.verified import Verified
 from proxy.observability.access_log import AccessRecord, as_json
 from proxy.origins.base import Origin
 from proxy.origins.memory import MemoryOrigin, StoredObject

@@ -42,6 +42,8 @@ class Entry:
         recent: where ranges of it ended lately.
         sums: of its slices, by the store's algorithm, as far as this process fetched them.
         tables: the check values of the same slices' tables.
+        proven: those of slices that are known to be right although not all of the object is, which
+            were checked by the store's checksums of its parts, of the kind `proven_by`.
         validating: the origin is being asked about it while it is given.
     """
 
@@ -52,6 +54,8 @@ class Entry:
         "head",
         "name",
         "on_disk",
+        "proven",
+        "proven_by",
         "recent",
         "sums",
         "tables",
@@ -69,6 +73,8 @@ class Entry:
         self.validating = False
         self.sums: dict[int, bytes] = {}
         self.tables: dict[int, bytes] = {}
+        self.proven: dict[int, bytes] = {}
+        self.proven_by = ""
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._lifetimes: dict[Terms, Lifetime] = {}
         self._last: tuple[Terms, Lifetime] | None = None
@@ -113,6 +119,11 @@ class Entry:
     def length_of(self, index: int) -> int:
         """Of one of its slices, in bytes."""
         return slice_span(index, self.representation.size, self.head.width).length
+
+    def right(self, index: int) -> bytes | None:
+        """The check value of a slice's table when it was found right; None if it never was."""
+        seal = self.head.seal
+        return self.proven.get(index) if seal is None else seal[index]
 
     def label_of(self, index: int) -> Label:
         """What the file of one of its slices has to say of itself."""

@@ -74,9 +74,9 @@ def _digest(checks: Checks, algorithm: Algorithm, buffers: list[bytes]) -> bytes
 
 
 def is_sealed(entry: Entry, index: int, table: bytes) -> bool:
-    """Whether a slice is as it was when all of the object was checked; true where nothing was."""
-    seal = entry.head.seal
-    return seal is None or seal[index] == sum_of(table)
+    """Whether a slice is as it was when it was checked; true where it never was."""
+    right = entry.right(index)
+    return right is None or right == sum_of(table)
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ class Fill:
         if not is_sealed(self.entry, self.index, self.slice.table):
             raise ChecksumMismatch(
                 f"origin {self.entry.head.origin!r} key {self.entry.head.key!r}: slice "
-                f"{self.index} is not what it was when all of the object was checked"
+                f"{self.index} is not what it was when it was checked"
             )
         self.slice.complete()
 

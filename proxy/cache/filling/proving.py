@@ -26,7 +26,7 @@ class Proof(Protocol):
 
 
 class _Sealed:
-    """By the check values of the moment when all of the object was checked."""
+    """By the check values of the moment when it was checked."""
 
     def __init__(self, expected: bytes) -> None:
         self._sums = BlockSums()
@@ -51,8 +51,9 @@ class _Promised:
 
 def proof_of(entry: Entry, index: int, checks: Checks | None) -> Proof | None:
     """How a slice of an entry is proved right; None where nobody says that it is."""
-    if entry.head.seal is not None:
-        return _Sealed(entry.head.seal[index])
+    right = entry.right(index)
+    if right is not None:
+        return _Sealed(right)
     expected = checks.expected(entry) if checks is not None and entry.slices == 1 else None
     if checks is None or expected is None:
         return None

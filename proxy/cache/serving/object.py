@@ -24,11 +24,11 @@ from proxy.cache.rules.standing import ONE_IN_MEMORY, Standing, report_of
 from proxy.cache.serving.ahead import Window, last_to_fetch
 from proxy.cache.serving.leases import EntryLease
 from proxy.errors import ChecksumMismatch, Fault, ObjectChanged
-from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, Want
+from proxy.origins.base import USUAL_TERMS, Lease, Origin, Parted, SummedInParts, Want
 from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.freshness import Terms
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 
 # Slices dropped under a reader before it goes past the cache for the rest of one.
 _MOST_GONE: Final = 3
@@ -137,7 +137,7 @@ class CachedObject:
         source.interest += 1
         source.was_read = True
         try:
-            sealed = self._entry.head.seal is not None
+            sealed = self._entry.right(index) is not None
             read = self._held_back if sealed or source.judged or source.followed else _read
             async with aclosing(read(source, start, stop)) as buffers:
                 async for buffer in buffers:
@@ -222,6 +222,15 @@ class CachedObject:
         finally:
             await opened.aclose()
 
+    async def part_sums(self) -> PartSums | None:
+        """As of `SummedInParts`; asked of the origin."""
+        want = Want(body=False, pin=self.representation)
+        opened = await self._origin.open(self._entry.head.key, want)
+        try:
+            return await opened.part_sums() if isinstance(opened, SummedInParts) else None
+        finally:
+            await opened.aclose()
+
     @property
     def sealed_by(self) -> str:
         """The algorithm by which all of this version was checked once, so that each slice of it is
@@ -235,6 +244,31 @@ class CachedObject:
             return ""
         expected = checks.expected(entry)
         return expected.algorithm if expected is not None else ""
+
+    def proven_by(self, span: Span) -> str:
+        """As `sealed_by`, of all slices that a span lies in."""
+        entry = self._entry
+        if not entry.proven:
+            return ""
+        known = all(index in entry.proven for index in indexes_of(span, entry.width))
+        return entry.proven_by if known else ""
+
+    def aligned(self, span: Span) -> Span:
+        """The slices that a span lies in: what is best read of them to have them proven."""
+        width = self._entry.width
+        stop = -(-span.stop // width) * width
+        return Span(span.start // width * width, min(stop, self.representation.size))
+
+    def prove(self, span: Span, algorithm: str) -> None:
+        """All of a span was read through this object and is what the store promised: so are the
+        slices that lie in it as a whole."""
+        entry, size = self._entry, self.representation.size
+        for index in indexes_of(span, entry.width):
+            whole = slice_span(index, size, entry.width)
+            table = getattr(self._tables.get(index), "table", b"")
+            if span.start <= whole.start and whole.stop <= span.stop and table:
+                entry.proven[index] = sum_of(table)
+                entry.proven_by = algorithm
 
     @property
     def lease(self) -> Lease | None:

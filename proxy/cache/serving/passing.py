@@ -23,6 +23,9 @@ class PassedObject:
         part_sizes = getattr(opened, "part_sizes", None)
         if part_sizes is not None:
             self.part_sizes = part_sizes
+        part_sums = getattr(opened, "part_sums", None)
+        if part_sums is not None:
+            self.part_sums = part_sums
         self.standing = Standing("passed")
 
     async def cache_report(self, spans: Sequence[Span]) -> CacheReport:

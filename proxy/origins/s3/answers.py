@@ -159,7 +159,11 @@ def is_same_version(representation: Representation, size: int, headers: Mapping[
 
 
 def checksums_of(headers: Mapping[str, str], etag: EntityTag | None) -> tuple[Checksum, ...]:
-    """The promises that can be read for certain; also on a 206 they are the whole object's."""
+    """The promises of the whole object that can be read for certain, on a 206, too.
+
+    S3 tells a part's own checksum to a range that is just that part, of the same type as the
+    whole's, and that of the whole with its count of parts or to a range of all of it.
+    """
     found = [
         checksum
         for algorithm in _ALGORITHMS
@@ -209,7 +213,18 @@ def _checksum(
         return None
     if len(digest) != _DIGEST_LENGTHS[algorithm]:
         return None
+    if composite and parts is None and _may_be_a_parts(headers, etag):
+        return None
     return Checksum(algorithm, digest, composite, parts)
+
+
+def _may_be_a_parts(headers: Mapping[str, str], etag: EntityTag | None) -> bool:
+    """Whether a checksum without a count of parts may be that of the range it came with."""
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip(" \t"))
+    if found is None:
+        return False
+    first, last, size = map(int, found.groups())
+    return last - first + 1 != size or parts_of(etag) == 1
 
 
 def _is_composite(algorithm: Algorithm, headers: Mapping[str, str], etag: EntityTag | None) -> bool:

@@ -6,25 +6,31 @@ what comes back is compared all the same, because some stores ignore conditions.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NoReturn
 
 from proxy.errors import Fault, NotFound, ObjectChanged, OriginBroke, OriginFault
-from proxy.origins.s3.answers import is_same_version, span_of
+from proxy.origins.s3 import attributes
+from proxy.origins.s3.answers import is_same_version, parts_of, span_of
 from proxy.origins.s3.client import Client
 from proxy.origins.s3.parts import part_sizes
 from proxy.origins.s3.signing import encode_query
 from proxy.origins.s3.transport import Answer
 from proxy.semantics.ranges import ByteRange
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 
 # A store that ignores ranges sends the whole object: this much of it is read to get to a span.
 MAX_SKIPPED = 8 * 1024 * 1024
 
 # Replaced (412), deleted where versions are kept (405), now shorter (416). 404 depends on its code.
 _CHANGED = (405, 412, 416)
+# How a store says that it has no list of parts, or not for us.
+_UNTOLD = (400, 403, 404, 405, 416, 501)
+# Above it a list of parts is read in a thread, as listings are.
+_PARSED_INLINE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,31 @@ class S3Object:
         """
         pin, target = pin_of(self._representation, self._target)
         return await part_sizes(self._client, target, pin, self._representation)
+
+    async def part_sums(self) -> PartSums | None:
+        """The checksum of each part it was uploaded in; None if the store doesn't tell them all.
+
+        Takes one request, and none for an object that was uploaded at once. Raises an OriginFault
+        where the store fails.
+        """
+        etag, size = self._representation.etag, self._representation.size
+        if etag is None or etag.weak or parts_of(etag) is None:
+            return None
+        target = f"{self._target}?{encode_query([('attributes', '')])}"
+        answer = await self._client.ask("GET", target, attributes.HEADERS)
+        try:
+            if answer.status != 200 and answer.status not in _UNTOLD:
+                await self._raise_fault(answer)
+            if answer.status != 200:
+                return None
+            body = await answer.read_up_to(attributes.MAX_ANSWER)
+        finally:
+            answer.close()
+        if not body.lstrip().startswith(b"<"):
+            return None  # a store that knows no such request sends the object
+        if len(body) <= _PARSED_INLINE:
+            return attributes.part_sums_of(body, etag.opaque, size)
+        return await asyncio.to_thread(attributes.part_sums_of, body, etag.opaque, size)
 
     async def aclose(self) -> None:
         """Gives the stream's connection back, if no read took it."""

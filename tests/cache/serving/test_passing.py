@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from proxy.cache.serving.passing import PassedObject
-from proxy.origins.base import OpenObject, Parted
+from proxy.origins.base import OpenObject, Parted, SummedInParts
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.semantics.cache_status import cache_status
-from proxy.semantics.representation import Representation, Span
+from proxy.semantics.representation import PartSums, Representation, Span
 from tests.cache.stores import read
 
 BODY = b"0123456789"
+SUMS = PartSums("crc32c", (5, 5), (b"1234", b"5678"))
 
 
 class PartedObject:
@@ -27,6 +28,9 @@ class PartedObject:
 
     async def part_sizes(self) -> tuple[int, ...] | None:
         return (5, 5)
+
+    async def part_sums(self) -> PartSums | None:
+        return SUMS
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -52,10 +56,12 @@ async def test_closing_closes_the_origins_object() -> None:
 
 
 async def test_parts_are_known_only_where_the_origin_knows_them(plain: OpenObject) -> None:
-    assert not isinstance(PassedObject(plain), Parted)
+    assert not isinstance(PassedObject(plain), Parted | SummedInParts)
     parted = PassedObject(PartedObject())
     assert isinstance(parted, Parted)
     assert await parted.part_sizes() == (5, 5)
+    assert isinstance(parted, SummedInParts)
+    assert await parted.part_sums() == SUMS
 
 
 async def test_its_report_is_that_it_was_not_asked(plain: OpenObject) -> None:

@@ -352,6 +352,29 @@ def test_checksums(headers: dict[str, str], etag: str | None, found: tuple[Check
     assert checksums_of(headers, parse_etag(etag) if etag else None) == found
 
 
+@pytest.mark.parametrize(
+    ("content_range", "parts", "count", "kept"),
+    [
+        ("bytes 0-9/30", 3, "", False),  # S3's answer to a range that is just a part
+        ("bytes 10-19/30", 3, "", False),
+        ("bytes 10-19/30", 3, "-3", True),
+        ("bytes 0-29/30", 3, "", True),  # S3's to all of it, asked for as a range
+        ("bytes 0-29/30", 1, "", False),  # of one part: either of the two
+        ("bytes 0-29/30", 1, "-1", True),
+    ],
+)
+def test_the_checksum_of_a_part_is_not_taken_for_that_of_the_whole(
+    content_range: str, parts: int, count: str, kept: bool
+) -> None:
+    headers = {
+        "content-range": content_range,
+        "x-amz-checksum-sha256": b64(32) + count,
+        "x-amz-checksum-type": "COMPOSITE",
+    }
+    found = checksums_of(headers, parse_etag(f'"{MD5}-{parts}"'))
+    assert [one.algorithm for one in found] == (["sha256", "md5"] if kept else ["md5"])
+
+
 LATER = {"etag": '"a"', "last-modified": "Mon, 23 Nov 2026 10:00:00 GMT"}
 
 
