@@ -17,7 +17,7 @@ from deploy.tools.container import engine
 from tests.servers.process import ServerFailed
 
 IMAGE = os.environ.get("HEADGATE_IMAGE", "")
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 60.0
 
 
 def run_engine(*arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:

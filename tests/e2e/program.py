@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ANY_PORT = "127.0.0.1:0"
 START_TIMEOUT = 60.0  # two slow shared cores, and imports alone take a second there
 STOP_TIMEOUT = 15.0
+WRITE_TIMEOUT = 30.0
 ATTEMPTS = 3  # a free port can be taken between looking and listening
 
 
@@ -96,6 +97,21 @@ class Headgate:
         if self._log.exists():
             self._written = self._log.read_text(errors="replace")
         return self._written
+
+    def wait_for(self, words: str, count: int = 1) -> str:
+        """All whole lines that it has written, once they hold the words so often: a thread of it
+        writes them, often after the answer that they are about.
+
+        Raises: AssertionError, when they don't come in half a minute.
+        """
+        deadline = time.monotonic() + WRITE_TIMEOUT
+        while True:
+            written = self.output()
+            lines = written[: written.rfind("\n") + 1]
+            if lines.count(words) >= count:
+                return lines
+            assert time.monotonic() < deadline, f"no {words!r} in:\n{written}"
+            time.sleep(0.02)
 
     def rewrite(self, config_text: str) -> None:
         """Replace the configuration file, keeping the addresses, for a reload by SIGHUP."""

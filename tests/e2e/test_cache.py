@@ -58,11 +58,11 @@ def cache_of(directory: Path | None = None, **options: str | bool) -> str:
     return "\n".join(["[cache]", *lines])
 
 
-def settle(faults: Faults, key: str, gets: int) -> None:
-    """Waits until the store was asked so often: slices are filled behind what was asked for."""
-    deadline = time.monotonic() + 10
-    while faults.counts()["paths"].get(faults.path_of(key), {}).get("gets", 0) < gets:
-        assert time.monotonic() < deadline, "not so many requests"
+def settle(faults: Faults, key: str, count: int, what: str) -> None:
+    """Waits until so much was counted of the store: slices are filled behind what was asked for."""
+    deadline = time.monotonic() + 30
+    while faults.counts()["paths"].get(faults.path_of(key), {}).get(what, 0) < count:
+        assert time.monotonic() < deadline, f"not so many {what}"
         time.sleep(0.01)
 
 
@@ -96,28 +96,29 @@ def test_a_short_range_costs_one_slice(faults: Faults, tmp_path: Path) -> None:
         for _ in range(5):
             got = httpx.get(url, headers={"range": f"bytes={2 * MIB + 5}-{2 * MIB + 104}"})
             assert got.content == body[2 * MIB + 5 : 2 * MIB + 105]
-        settle(faults, "short", 1)
+        settle(faults, "short", MIB, "bytes")
         assert faults.take("short")["bytes"] == MIB
         got = httpx.get(url, headers={"range": "bytes=-50"})
         assert got.content == body[-50:]
+        settle(faults, "short", 77, "bytes")
         taken = faults.take("short")
         assert (taken["gets"], taken["bytes"]) == (1, 77)
 
 
 def test_fresh_stale_revalidated(faults: Faults, tmp_path: Path) -> None:
     body = put(faults, "fresh", 1000)
-    table = cache_of(tmp_path / "cache", default_ttl="1s")
+    table = cache_of(tmp_path / "cache", default_ttl="3s")
     with headgate(faults, more=table) as program:
         url = f"{program.url}/fresh"
         told = [httpx.get(url).headers for _ in range(2)]
         assert "fwd=uri-miss" in told[0]["cache-status"]
         assert "age" not in told[0]
         assert "headgate; hit; ttl=" in told[1]["cache-status"]
-        assert told[1]["age"] == "0"
+        assert 0 <= int(told[1]["age"]) < 3
         assert told[0]["server-timing"].startswith("origin;dur=")
         assert ", cache;dur=" in told[0]["server-timing"]
         assert ", verify;dur=" in told[0]["server-timing"]
-        time.sleep(1.1)
+        time.sleep(3.1)
         again = httpx.get(url)
         assert again.content == body
         assert "fwd=stale; fwd-status=304" in again.headers["cache-status"]
@@ -136,7 +137,7 @@ def test_clients_are_not_told_unless_that_is_configured(faults: Faults, tmp_path
     with headgate(faults, more=table, level="info", access=True) as program:
         told = [httpx.get(f"{program.url}/quiet").headers for _ in range(2)]
         assert not any({"cache-status", "server-timing"} & set(one) for one in told)
-        assert told[1]["age"] == "0"
+        assert int(told[1]["age"]) < 20
         program.stop()
         assert '"cache": "hit (memory)"' in program.output()
 

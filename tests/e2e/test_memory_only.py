@@ -110,9 +110,9 @@ def test_it_stays_within_the_memory(root: Path) -> None:
             answer = httpx.get(f"{program.url}/many-{number}")
             assert answer.content == (root / f"many-{number}").read_bytes()
             most = max(most, taken(directory))
-        # The janitor goes down to the limit twenty times a second.
+            # The janitor goes down to the limit twenty times a second, if it gets a processor.
+            eventually(lambda: taken(directory) <= 8 * MIB)
         assert 5 * MIB < most < 12 * MIB
-        eventually(lambda: taken(directory) <= 8 * MIB)
         total = httpx.get(f"{program.admin_url}/cache").json()["total"]
         assert total["memory_evicted"] > 60
         assert total["shared_used"] <= total["shared_limit"] == 6 * MIB

@@ -133,7 +133,9 @@ async def test_a_worker_that_starts_during_a_purge_forgets_before_it_serves(
         async with asyncio.timeout(60):
             while "purge" not in await seen_by(toy, sweeper):
                 await asyncio.sleep(0.02)
-            await asyncio.sleep(0.2)  # until the other one has forgotten, too
+            while "purge" not in await seen_by(toy, killed):
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # until the supervisor has heard it
             os.kill(killed, signal.SIGKILL)
             while killed in (pids := set(await states(toy))) or len(pids) < 2:
                 await asyncio.sleep(0.02)

@@ -38,7 +38,7 @@ async def test_a_drain_with_nothing_in_flight_is_quick() -> None:
     serving = Serving(ToyApp(b""), Limits())
     one, _ = listening()
     await serving.open([one], None)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(15):
         assert await serving.drain(30) == Drained()
 
 

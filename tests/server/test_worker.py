@@ -99,12 +99,11 @@ async def test_told_to_stop_beside_its_supervisor_it_drains() -> None:
     """As a service manager does, which signals all processes of a service."""
     async with worker(b"") as (process, channel, port):
         assert await told(channel) == {"is": "ready"}
-        asked = [asyncio.create_task(talk.get(port, "/slow?40,25")) for _ in range(20)]
-        await asyncio.sleep(0.3)
+        asked = await talk.begun(port, "/slow?80,25", count=20)
         process.send_signal(signal.SIGSTOP)  # so that both are seen at once
         await channel.aclose()
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        assert set(await asyncio.gather(*asked)) == {slow_body(40)}
+        assert set(await asyncio.gather(*asked)) == {slow_body(80)}
         async with asyncio.timeout(20):
             assert await process.wait() == 0
