@@ -174,7 +174,7 @@ async def test_a_request_body_larger_than_the_window_is_read_whole(port: int) ->
     async with talk.http2(port) as client:
         upload = client.request("/echo", "POST", end=False)
         left = 1_000_000
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while left:
                 room = min(client.connection.local_flow_control_window(upload), 16384, left)
                 if room:

@@ -173,7 +173,7 @@ async def test_a_head_has_so_long_in_all(monkeypatch: pytest.MonkeyPatch) -> Non
     async with (
         served(saying(start(), body())) as (_, port),
         talk.connected(port) as (reader, writer),
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         for one in GET[:-4]:  # a byte now and then does not put it off
             writer.write(bytes([one]))
@@ -197,7 +197,7 @@ async def test_an_idle_connection_is_closed() -> None:
     async with (
         served(saying(start(), body(b"x")), limits) as (serving, port),
         talk.connected(port) as (reader, writer),
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         writer.write(GET.replace(b"close", b"keep-alive"))
         assert (await reader.read()).endswith(b"\r\n\r\nx")
@@ -273,7 +273,7 @@ async def test_a_client_that_is_given_up_is_gone_at_once(secure: bool, more: boo
     async with (
         served(gives_up, tls=server if secure else None) as (serving, port),
         talk.connected(port, client if secure else None) as (reader, writer),
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         cast("asyncio.Transport", writer.transport).pause_reading()
         writer.write(GET.replace(b"close", b"keep-alive") * 2)
