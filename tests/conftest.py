@@ -1,4 +1,4 @@
-"""For all tests: real servers, started when the first test asks, and Hypothesis's profiles.
+"""For all tests: real servers, started when the first test asks, patience, Hypothesis's profiles.
 
 The servers' one bucket is shared by every test of the process: give keys a prefix of your own, or
 make a bucket by `uploads.create_bucket`.
@@ -9,13 +9,20 @@ examples, which takes some minutes a file (more than pytest's own timeout: `-o t
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import RcloneS3, SeaweedFS
+
+# Seconds. httpx waits for five where nothing else is said: a disk alone may be busy for as long.
+_PATIENCE = 60.0
+_waits = inspect.signature(httpx.get).parameters["timeout"].default  # of clients, too
+_waits.connect = _waits.read = _waits.write = _waits.pool = _PATIENCE
 
 # No deadline: on a shared machine a slow example says nothing about the code.
 _SLOW_MACHINE = [HealthCheck.too_slow]

@@ -186,7 +186,7 @@ class Headgate:
         """Whether it answers a request there, whatever it says."""
         host, _, port = address.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1) as probe:
-            probe.settimeout(5)
+            probe.settimeout(30)
             probe.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             return probe.recv(5) == b"HTTP/"
         return False
