@@ -52,6 +52,8 @@ class Headgate:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._arguments, self._environment = arguments, environment or {}
+        self._process: subprocess.Popen[bytes]
+        self._stopped = False
         for attempt in range(1, ATTEMPTS + 1):
             self._start(config_text)
             try:
@@ -117,17 +119,25 @@ class Headgate:
         """Replace the configuration file, keeping the addresses, for a reload by SIGHUP."""
         self._file.write_text(self._with_ports(config_text))
 
+    def wait(self) -> int:
+        """Its exit code, once it has ended; a stop was asked for before.
+
+        Raises: TimeoutExpired, when it has not within half a minute.
+        """
+        return self._process.wait(2 * STOP_TIMEOUT)
+
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL after 15 s, with all its workers.
 
         Returns its exit code, negative for a signal. May be called twice.
         """
+        if self._stopped:
+            return self.wait()
+        self._stopped = True
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._kill_all()
         self._kill_all()  # a worker that outlived its supervisor
         self.output()
         shutil.rmtree(self._work, ignore_errors=True)
@@ -137,7 +147,7 @@ class Headgate:
         self._ports = free_ports(config_text.count(ANY_PORT))
         self._work = work_directory()
         self._file, self._log = self._work / "headgate.toml", self._work / "log"
-        self._written = ""
+        self._written, self._stopped = "", False
         self.rewrite(config_text)
         self.settings: dict[str, Any] = tomllib.loads(self._file.read_text())
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(self._file)]
@@ -192,6 +202,7 @@ class Headgate:
         return False
 
     def _kill_all(self) -> None:
+        """Once and at once: later its number may be that of others."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
