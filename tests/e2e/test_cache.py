@@ -69,9 +69,10 @@ def settle(faults: Faults, key: str, count: int, what: str) -> None:
 # --- filled once --------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stampede_costs_each_slice_once(faults: Faults, tmp_path: Path, workers: int) -> None:
-    key, size = f"stampede/{workers}", 32 * MIB
+    key, size = f"stampede/{workers}", 16 * MIB
     store = faults.store
     parts = (b"".join(data.body(key, size))[at : at + 8 * MIB] for at in range(0, size, 8 * MIB))
     store.uploads.put_multipart(
@@ -79,11 +80,11 @@ def test_a_stampede_costs_each_slice_once(faults: Faults, tmp_path: Path, worker
     )
     faults.take(key)
     plan = Stampede(
-        key, size, 40, Cache(tmp_path / "cache", slice="2MiB"), workers=workers, join=1, limit=60
+        key, size, 40, Cache(tmp_path / "cache", slice="2MiB"), workers=workers, join=1, limit=200
     )
     outcome = stampede(faults, machine.share(), plan)
     assert outcome.is_right, outcome
-    assert outcome.gets == 16
+    assert outcome.gets == 8
     # The stream that opened it is left after a slice; what lay in socket buffers was sent in vain.
     assert outcome.amplification < 1.25
     assert outcome.waited == "nobody"
@@ -162,14 +163,17 @@ def test_a_replaced_object_under_many_readers(faults: Faults, tmp_path: Path) ->
     versions = [body_of(f"version {n}", 2 * MIB + 5) for n in range(2)]
     store = faults.store
     store.uploads.put(store.bucket, "swapped", versions[0], checksum="crc64nvme")
-    with headgate(faults, more=cache_of(tmp_path / "cache", default_ttl="0s")) as program:
+    with (
+        headgate(faults, more=cache_of(tmp_path / "cache", default_ttl="0s")) as program,
+        httpx.Client(timeout=60) as client,
+    ):
 
         def read(number: int) -> str:
             if number % 10 == 0:
                 body = versions[number // 10 % 2]
                 store.uploads.put(store.bucket, "swapped", body, checksum="crc64nvme")
             try:
-                answer = httpx.get(f"{program.url}/swapped", timeout=30)
+                answer = client.get(f"{program.url}/swapped")
             except httpx.HTTPError:
                 return "broken"
             if answer.status_code >= 500:
@@ -214,6 +218,7 @@ def test_a_bit_that_flips_on_the_way_never_stays(faults: Faults, tmp_path: Path)
 # --- crashes, damage, a full disk ---------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 def test_workers_that_are_killed_leave_nothing_wrong(faults: Faults, tmp_path: Path) -> None:
     kills.put(faults.store)
     result = asyncio.run(kills.kill_and_read(faults, tmp_path / "cache", 10, workers=2))

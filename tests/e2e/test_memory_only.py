@@ -80,6 +80,7 @@ def get(program: Headgate) -> httpx.Response:
     return answer
 
 
+@pytest.mark.timeout(300)
 def test_a_stampede_on_two_workers_costs_each_slice_once(faults: Faults) -> None:
     key, size = "together/stampede", 16 * MIB
     store = faults.store
@@ -88,7 +89,7 @@ def test_a_stampede_on_two_workers_costs_each_slice_once(faults: Faults) -> None
         store.bucket, key, parts, checksum="crc64nvme", checksum_type="FULL_OBJECT"
     )
     faults.take(key)
-    plan = Stampede(key, size, 100, Cache(None, slice="2MiB"), workers=2, join=1, limit=90)
+    plan = Stampede(key, size, 50, Cache(None, slice="2MiB"), workers=2, join=1, limit=200)
     outcome = stampede(faults, machine.share(), plan)
     assert outcome.is_right, outcome
     assert outcome.gets == 8
