@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tomllib
@@ -15,6 +14,7 @@ import pytest
 
 from proxy import __version__
 from tests.config.helpers import ORIGIN, write
+from tests.servers.process import free_ports
 
 TOP = Path(__file__).parents[1]
 BAD = f"{ORIGIN}[server]\nworkers = 0\nbnd = 1\n"
@@ -161,8 +161,7 @@ def test_check_loads_no_server(tmp_path: Path) -> None:
 
 
 def test_trace_says_in_one_line_why_it_cant_look(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    [port] = free_ports(1)
     done = headgate("trace", "--admin", f"127.0.0.1:{port}", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"headgate: Can't look at 127.0.0.1:{port}")

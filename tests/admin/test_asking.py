@@ -11,6 +11,7 @@ import pytest
 from proxy.admin.asking import LONGEST_LINE, Refused, asked, lines
 from proxy.errors import StartError
 from tests.admin.test_client import serve_once
+from tests.servers.process import free_ports
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
@@ -68,8 +69,8 @@ def test_what_is_no_address_is_one_line(admin: str) -> None:
 
 
 def test_nobody_there_is_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    [port] = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
     with pytest.raises(StartError, match=r"^Can't look at") as error, asked(address, None, "/"):
         pass
     assert len(str(error.value).splitlines()) == 1

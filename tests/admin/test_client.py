@@ -12,6 +12,7 @@ import pytest
 
 from proxy.admin.client import as_text, lines_of, trace
 from proxy.errors import StartError
+from tests.servers.process import free_ports
 
 RECORD = {
     "time": 0, "status": 503, "method": "GET", "target": "/a\x1b[2J\n", "sent": 12,
@@ -103,7 +104,6 @@ def test_addresses_that_are_none(address: str) -> None:
 
 
 def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    [port] = free_ports(1)
     with pytest.raises(StartError, match="refused"):
         trace(f"127.0.0.1:{port}", None, {}, io.StringIO(), as_json=False)

@@ -41,7 +41,7 @@ class Looking:
 
     async def until(self, words: str) -> str:
         self._wanted = words
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.client.get(self._target, host="localhost")
         return self.text
 
@@ -83,7 +83,7 @@ async def test_only_so_many_look() -> None:
     app = make_admin(StubFleet(), AdminOptions())
     clients = [Client(app) for _ in range(MOST_LOOKING)]
     looking = [asyncio.create_task(one.get("/trace", host="localhost")) for one in clients]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not all(one.reply.body for one in clients):
             await asyncio.sleep(0.01)
     assert (await Client(app).get("/trace", host="localhost")).status == 429

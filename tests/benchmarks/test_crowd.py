@@ -75,7 +75,7 @@ async def test_what_does_not_come_whole_is_failed() -> None:
 
 
 async def test_who_waits_too_long_is_given_up() -> None:
-    seen = await seen_of(never_ending, sending(BODY), limit=0.5)
+    seen = await seen_of(never_ending, sending(BODY), limit=1.5)
     assert (seen.unfinished, seen.right) == (1, 1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,47 +11,74 @@ from pathlib import Path
 
 from tests.cache.directory import eventually
 
+# It is the parent that kills and reaps, so that no number is killed that is another's by now.
 _PROGRAM = """
 import os, signal, sys, time
 from random import Random
 from proxy.cache.disk.claims import claim
 
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+alive = set()
+
+
+def reap(*_):
+    for child in [one for one in alive if os.waitpid(one, os.WNOHANG)[0]]:
+        alive.discard(child)
+
+
+def kill(child):
+    if child in alive:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        alive.discard(child)
+
+
+def write(path, length, seed, piece, stop, pause, final):
+    held = claim(path)
+    body = Random(f"{length} {seed}").randbytes(int(length))
+    for at in range(0, int(stop) if held.mine else 0, int(piece)):
+        held.write([body[at : min(at + int(piece), int(stop))]])
+        time.sleep(float(pause))
+    if final == "withdraw":
+        held.withdraw()
+    elif final:
+        held.publish(final)
+    else:
+        signal.pause()
+
+
+signal.signal(signal.SIGCHLD, reap)
 for line in sys.stdin:
-    path, length, seed, piece, stop, pause, final = line.rstrip("\\n").split("\\t")
-    child = os.fork()
-    if not child:
-        try:
-            held = claim(path)
-            body = Random(f"{length} {seed}").randbytes(int(length))
-            for at in range(0, int(stop) if held.mine else 0, int(piece)):
-                held.write([body[at : min(at + int(piece), int(stop))]])
-                time.sleep(float(pause))
-            if final == "withdraw":
-                held.withdraw()
-            elif final:
-                held.publish(final)
-            else:
-                signal.pause()
-        finally:
-            os._exit(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    what, *told = line.rstrip("\\n").split("\\t")
+    if what == "kill":
+        kill(child := int(told[0]))
+    else:
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                write(*told)
+            finally:
+                os._exit(0)
+        alive.add(child)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     print(child, flush=True)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+for child in list(alive):
+    kill(child)
 """
 
 
 class Child:
     """A process that has claimed a file and writes to it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, parent: Writers) -> None:
         self.number = number
+        self._parent = parent
 
     def kill(self) -> None:
         """Ends it by SIGKILL, and waits for that."""
-        try:
-            os.kill(self.number, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.wait()
+        self._parent.tell("kill", self.number)
 
     def wait(self) -> None:
         """Until it has ended."""
@@ -70,7 +96,6 @@ class Writers:
             text=True,
             cwd=Path(__file__).parents[2],
         )
-        self._children: list[Child] = []
 
     def begin(
         self,
@@ -88,24 +113,22 @@ class Writers:
         Then it publishes the file as `final`, withdraws it for "withdraw", or holds it for "".
         """
         stop = length if stop is None else stop
-        told = (path, length, seed, piece, stop, pause, final)
+        return Child(self.tell("begin", path, length, seed, piece, stop, pause, final), self)
+
+    def tell(self, what: str, *told: object) -> int:
+        """Has it begin or kill a process, and gives that one's number."""
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
-        self._popen.stdin.write("\t".join(map(str, told)) + "\n")
+        self._popen.stdin.write("\t".join(map(str, (what, *told))) + "\n")
         self._popen.stdin.flush()
-        child = Child(int(self._popen.stdout.readline()))
-        self._children.append(child)
-        return child
+        return int(self._popen.stdout.readline())
 
     def close(self) -> None:
         """Kills all that are left."""
-        for child in self._children:
-            child.kill()
-        self._popen.kill()
-        self._popen.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):
             assert pipe is not None
             pipe.close()
+        self._popen.wait(60)
 
 
 @contextmanager

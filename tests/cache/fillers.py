@@ -1,8 +1,8 @@
 """Slices filled from an origin in memory, by this process or one of its own.
 
-`python -m tests.cache.fillers ROOT LENGTH WIDTH PAUSE INDEX…` reads those slices one after the
-other, from an origin that pauses for so many seconds before each buffer, and prints what it
-counted.
+`python -m tests.cache.fillers ROOT LENGTH WIDTH PAUSE INDEX…` waits for a line, reads those slices
+one after the other, from an origin that pauses for so many seconds before each buffer, and prints
+what it counted.
 """
 
 from __future__ import annotations
@@ -182,14 +182,29 @@ async def setting(
 
 
 def begin(
-    root: Path, length: int, width: int, pause: float, indexes: list[int]
-) -> subprocess.Popen[str]:
-    """The same in a process of its own."""
-    told = [str(one) for one in (root, length, width, pause, *indexes)]
-    command = [sys.executable, "-m", "tests.cache.fillers", *told]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
+    root: Path, length: int, width: int, pause: float, *orders: list[int]
+) -> list[subprocess.Popen[str]]:
+    """The same in processes of their own, one for each list of indexes; all begin at once."""
+    started = []
+    for indexes in orders:
+        told = [str(one) for one in (root, length, width, pause, *indexes)]
+        command = [sys.executable, "-m", "tests.cache.fillers", *told]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        started.append(process)
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return started
 
 
 async def _main(root: Path, length: int, width: int, pause: float, indexes: list[int]) -> None:
@@ -203,6 +218,8 @@ async def _main(root: Path, length: int, width: int, pause: float, indexes: list
 
 
 if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
     asyncio.run(
         _main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]),
               [int(one) for one in sys.argv[5:]])

@@ -17,7 +17,7 @@ from tests.servers.process import ServerFailed
 from tests.servers.running import Running
 
 IMAGE = os.environ.get("HEADGATE_IMAGE", "")
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 60.0
 
 
 def run_engine(*arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, CDPSession, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 FLAGS = (
     "--no-sandbox",  # the tests may run as root, in a container
@@ -21,6 +28,7 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE = 30_000  # ms, for whatever the page shall do; on two shared cores it can take seconds
+expect.set_options(timeout=PATIENCE)  # which does not go by the browser's own
 
 # How many pixels of the bar are bright; it is drawn from (20, 328) and 12 high.
 READ_BAR = """
@@ -109,6 +117,7 @@ async def browser(
             headless=True,
             args=[*FLAGS, *_quic_flags(quic)],
             ignore_https_errors=True,
+            timeout=2 * PATIENCE,
             **options,  # type: ignore[arg-type]  # its thirty options, passed on as they are
         )
         context.set_default_timeout(PATIENCE)

@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ANY_PORT = "127.0.0.1:0"
 START_TIMEOUT = 60.0  # two slow shared cores, and imports alone take a second there
 STOP_TIMEOUT = 15.0
+WRITE_TIMEOUT = 30.0
 ATTEMPTS = 3  # a free port can be taken between looking and listening
 
 
@@ -51,6 +52,8 @@ class Headgate(Running):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._arguments, self._environment = arguments, environment or {}
+        self._process: subprocess.Popen[bytes]
+        self._stopped = False
         for attempt in range(1, ATTEMPTS + 1):
             self._start(config_text)
             try:
@@ -86,21 +89,44 @@ class Headgate(Running):
             self._written = self._log.read_text(errors="replace")
         return self._written
 
+    def wait_for(self, words: str, count: int = 1) -> str:
+        """All whole lines that it has written, once they hold the words so often: a thread of it
+        writes them, often after the answer that they are about.
+
+        Raises: AssertionError, when they don't come in half a minute.
+        """
+        deadline = time.monotonic() + WRITE_TIMEOUT
+        while True:
+            written = self.output()
+            lines = written[: written.rfind("\n") + 1]
+            if lines.count(words) >= count:
+                return lines
+            assert time.monotonic() < deadline, f"no {words!r} in:\n{written}"
+            time.sleep(0.02)
+
     def rewrite(self, config_text: str) -> None:
         """Replace the configuration file, keeping the addresses, for a reload by SIGHUP."""
         self._file.write_text(self._with_ports(config_text))
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended; a stop was asked for before.
+
+        Raises: TimeoutExpired, when it has not within half a minute.
+        """
+        return self._process.wait(2 * STOP_TIMEOUT)
 
     def stop(self) -> int:
         """End it by SIGTERM, and by SIGKILL after 15 s, with all its workers.
 
         Returns its exit code, negative for a signal. May be called twice.
         """
+        if self._stopped:
+            return self.wait()
+        self._stopped = True
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._kill_all()
         self._kill_all()  # a worker that outlived its supervisor
         self.output()
         shutil.rmtree(self._work, ignore_errors=True)
@@ -110,7 +136,7 @@ class Headgate(Running):
         self._ports = free_ports(config_text.count(ANY_PORT))
         self._work = work_directory()
         self._file, self._log = self._work / "headgate.toml", self._work / "log"
-        self._written = ""
+        self._written, self._stopped = "", False
         self.rewrite(config_text)
         self.settings: dict[str, Any] = tomllib.loads(self._file.read_text())
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(self._file)]
@@ -159,12 +185,13 @@ class Headgate(Running):
         """Whether it answers a request there, whatever it says."""
         host, _, port = address.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1) as probe:
-            probe.settimeout(5)
+            probe.settimeout(30)
             probe.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             return probe.recv(5) == b"HTTP/"
         return False
 
     def _kill_all(self) -> None:
+        """Once and at once: later its number may be that of others."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -58,20 +58,21 @@ def cache_of(directory: Path | None = None, **options: str | bool) -> str:
     return "\n".join(["[cache]", *lines])
 
 
-def settle(faults: Faults, key: str, gets: int) -> None:
-    """Waits until the store was asked so often: slices are filled behind what was asked for."""
-    deadline = time.monotonic() + 10
-    while faults.counts()["paths"].get(faults.path_of(key), {}).get("gets", 0) < gets:
-        assert time.monotonic() < deadline, "not so many requests"
+def settle(faults: Faults, key: str, count: int, what: str) -> None:
+    """Waits until so much was counted of the store: slices are filled behind what was asked for."""
+    deadline = time.monotonic() + 30
+    while faults.counts()["paths"].get(faults.path_of(key), {}).get(what, 0) < count:
+        assert time.monotonic() < deadline, f"not so many {what}"
         time.sleep(0.01)
 
 
 # --- filled once --------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stampede_costs_each_slice_once(faults: Faults, tmp_path: Path, workers: int) -> None:
-    key, size = f"stampede/{workers}", 32 * MIB
+    key, size = f"stampede/{workers}", 16 * MIB
     store = faults.store
     parts = (b"".join(data.body(key, size))[at : at + 8 * MIB] for at in range(0, size, 8 * MIB))
     store.uploads.put_multipart(
@@ -79,11 +80,11 @@ def test_a_stampede_costs_each_slice_once(faults: Faults, tmp_path: Path, worker
     )
     faults.take(key)
     plan = Stampede(
-        key, size, 40, Cache(tmp_path / "cache", slice="2MiB"), workers=workers, join=1, limit=60
+        key, size, 40, Cache(tmp_path / "cache", slice="2MiB"), workers=workers, join=1, limit=200
     )
     outcome = stampede(faults, machine.share(), plan)
     assert outcome.is_right, outcome
-    assert outcome.gets == 16
+    assert outcome.gets == 8
     # The stream that opened it is left after a slice; what lay in socket buffers was sent in vain.
     assert outcome.amplification < 1.25
     assert outcome.waited == "nobody"
@@ -96,28 +97,29 @@ def test_a_short_range_costs_one_slice(faults: Faults, tmp_path: Path) -> None:
         for _ in range(5):
             got = httpx.get(url, headers={"range": f"bytes={2 * MIB + 5}-{2 * MIB + 104}"})
             assert got.content == body[2 * MIB + 5 : 2 * MIB + 105]
-        settle(faults, "short", 1)
+        settle(faults, "short", MIB, "bytes")
         assert faults.take("short")["bytes"] == MIB
         got = httpx.get(url, headers={"range": "bytes=-50"})
         assert got.content == body[-50:]
+        settle(faults, "short", 77, "bytes")
         taken = faults.take("short")
         assert (taken["gets"], taken["bytes"]) == (1, 77)
 
 
 def test_fresh_stale_revalidated(faults: Faults, tmp_path: Path) -> None:
     body = put(faults, "fresh", 1000)
-    table = cache_of(tmp_path / "cache", default_ttl="1s")
+    table = cache_of(tmp_path / "cache", default_ttl="3s")
     with headgate(faults, more=table) as program:
         url = f"{program.url}/fresh"
         told = [httpx.get(url).headers for _ in range(2)]
         assert "fwd=uri-miss" in told[0]["cache-status"]
         assert "age" not in told[0]
         assert "headgate; hit; ttl=" in told[1]["cache-status"]
-        assert told[1]["age"] == "0"
+        assert 0 <= int(told[1]["age"]) < 3
         assert told[0]["server-timing"].startswith("origin;dur=")
         assert ", cache;dur=" in told[0]["server-timing"]
         assert ", verify;dur=" in told[0]["server-timing"]
-        time.sleep(1.1)
+        time.sleep(3.1)
         again = httpx.get(url)
         assert again.content == body
         assert "fwd=stale; fwd-status=304" in again.headers["cache-status"]
@@ -136,7 +138,7 @@ def test_clients_are_not_told_unless_that_is_configured(faults: Faults, tmp_path
     with headgate(faults, more=table, level="info", access=True) as program:
         told = [httpx.get(f"{program.url}/quiet").headers for _ in range(2)]
         assert not any({"cache-status", "server-timing"} & set(one) for one in told)
-        assert told[1]["age"] == "0"
+        assert int(told[1]["age"]) < 20
         program.stop()
         assert '"cache": "hit (memory)"' in program.output()
 
@@ -161,14 +163,17 @@ def test_a_replaced_object_under_many_readers(faults: Faults, tmp_path: Path) ->
     versions = [body_of(f"version {n}", 2 * MIB + 5) for n in range(2)]
     store = faults.store
     store.uploads.put(store.bucket, "swapped", versions[0], checksum="crc64nvme")
-    with headgate(faults, more=cache_of(tmp_path / "cache", default_ttl="0s")) as program:
+    with (
+        headgate(faults, more=cache_of(tmp_path / "cache", default_ttl="0s")) as program,
+        httpx.Client(timeout=60) as client,
+    ):
 
         def read(number: int) -> str:
             if number % 10 == 0:
                 body = versions[number // 10 % 2]
                 store.uploads.put(store.bucket, "swapped", body, checksum="crc64nvme")
             try:
-                answer = httpx.get(f"{program.url}/swapped", timeout=30)
+                answer = client.get(f"{program.url}/swapped")
             except httpx.HTTPError:
                 return "broken"
             if answer.status_code >= 500:
@@ -213,6 +218,7 @@ def test_a_bit_that_flips_on_the_way_never_stays(faults: Faults, tmp_path: Path)
 # --- crashes, damage, a full disk ---------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 def test_workers_that_are_killed_leave_nothing_wrong(faults: Faults, tmp_path: Path) -> None:
     kills.put(faults.store)
     result = asyncio.run(kills.kill_and_read(faults, tmp_path / "cache", 10, workers=2))

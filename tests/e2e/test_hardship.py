@@ -112,13 +112,14 @@ def test_a_cache_that_can_only_be_read_is_told_and_served_past(root: Path, tmp_p
         with read_only(cache):
             for number in range(6):
                 assert httpx.get(f"{program.url}/{number}.bin").content == bodies[number]
-            name = 'headgate_cache_resting{reason="failing"}'
-            assert metric(program.admin_url, name) == 1
-            assert "Read-only file system" in program.output()
+            name, begun = 'headgate_cache_resting{reason="failing"}', time.monotonic()
+            while not until(metric(program.admin_url, name) == 1, begun):
+                pass
+            program.wait_for("Read-only file system")
     with read_only(cache), Headgate(text) as program:
         for number in range(8):
             assert httpx.get(f"{program.url}/{number}.bin").content == bodies[number]
-        assert "Read-only file system" in program.output()
+        program.wait_for("Read-only file system")
 
 
 # --- a storm ------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def get(program: Headgate) -> httpx.Response:
     return answer
 
 
+@pytest.mark.timeout(300)
 def test_a_stampede_on_two_workers_costs_each_slice_once(faults: Faults) -> None:
     key, size = "together/stampede", 16 * MIB
     store = faults.store
@@ -88,7 +89,7 @@ def test_a_stampede_on_two_workers_costs_each_slice_once(faults: Faults) -> None
         store.bucket, key, parts, checksum="crc64nvme", checksum_type="FULL_OBJECT"
     )
     faults.take(key)
-    plan = Stampede(key, size, 100, Cache(None, slice="2MiB"), workers=2, join=1, limit=90)
+    plan = Stampede(key, size, 50, Cache(None, slice="2MiB"), workers=2, join=1, limit=200)
     outcome = stampede(faults, machine.share(), plan)
     assert outcome.is_right, outcome
     assert outcome.gets == 8
@@ -110,9 +111,9 @@ def test_it_stays_within_the_memory(root: Path) -> None:
             answer = httpx.get(f"{program.url}/many-{number}")
             assert answer.content == (root / f"many-{number}").read_bytes()
             most = max(most, taken(directory))
-        # The janitor goes down to the limit twenty times a second.
+            # The janitor goes down to the limit twenty times a second, if it gets a processor.
+            eventually(lambda: taken(directory) <= 8 * MIB)
         assert 5 * MIB < most < 12 * MIB
-        eventually(lambda: taken(directory) <= 8 * MIB)
         total = httpx.get(f"{program.admin_url}/cache").json()["total"]
         assert total["memory_evicted"] > 60
         assert total["shared_used"] <= total["shared_limit"] == 6 * MIB

@@ -58,6 +58,16 @@ class World:
         return one
 
 
+def until_refused(program: Headgate) -> None:
+    """Waits until it takes no connections any more: it has begun to drain."""
+    deadline = time.monotonic() + 30
+    with contextlib.suppress(OSError):
+        while True:
+            with socket.create_connection(("127.0.0.1", int(program.url.rpartition(":")[2])), 5):
+                assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def rest_of(one: socket.socket) -> bytes:
     got = b""
     with contextlib.suppress(ConnectionResetError):
@@ -218,7 +228,8 @@ def test_a_file_written_to_meanwhile_breaks_off(world: World, how: str) -> None:
                 file.seek(0 if how == "overwritten" else LARGE)
                 file.write(b"x")
         assert len(rest_of_raw(one)) < LARGE
-    lines = [json.loads(line) for line in world.program.output().splitlines() if how in line]
+    written = world.program.wait_for(f'"target": "/{how}"')
+    lines = [json.loads(line) for line in written.splitlines() if how in line]
     access = [line for line in lines if line.get("target") == "/" + how]
     assert [line["fault"] for line in access] == ["ObjectChanged"]
     assert access[0]["sent"] < LARGE
@@ -228,6 +239,7 @@ def test_what_the_kernel_still_holds_is_not_taken_for_sent(world: World) -> None
     """It is the file's own memory, so that what is written to the file now is what it sends."""
     path = world.put("held", b"a" * 256 * 1024)
     with world.ask("/held") as one:
+        one.recv(1, socket.MSG_PEEK)  # it has begun
         time.sleep(0.5)
         with path.open("r+b") as file:
             file.write(b"b" * 256 * 1024)
@@ -245,7 +257,8 @@ def test_a_reader_that_stops_is_given_up_and_a_slow_one_is_not(world: World) -> 
         got += len(rest_of_raw(slow))
         assert got > LARGE
         assert len(rest_of_raw(stops)) < LARGE
-    lines = [json.loads(line) for line in world.program.output().splitlines() if "stalled" in line]
+    written = world.program.wait_for('"target": "/stalled"', 2)
+    lines = [json.loads(line) for line in written.splitlines() if "stalled" in line]
     assert sorted(line["outcome"] for line in lines if "outcome" in line) == [
         "client gone",
         "complete",
@@ -258,9 +271,8 @@ def test_what_was_sent_is_counted_and_labelled(tmp_path: Path) -> None:
         with world.ask("/body") as one:
             assert rest_of(one) == BODY
         scrape = httpx.get(world.program.admin_url + "/metrics").text
-        lines = [
-            json.loads(line) for line in world.program.output().splitlines() if "/body" in line
-        ]
+        written = world.program.wait_for('"target": "/body"')
+        lines = [json.loads(line) for line in written.splitlines() if "/body" in line]
     [line] = [line for line in lines if line.get("target") == "/body"]
     assert (line["sent"], line["outcome"]) == (len(BODY), "complete")
     assert line["verification"] == "unverified: no checksum"
@@ -278,6 +290,7 @@ def test_a_drain_waits_for_it_as_long_as_it_may(tmp_path: Path, patience: str) -
         with world.ask("/drained") as one:
             one.recv(1000)
             os.kill(world.program.pid, signal.SIGTERM)
+            until_refused(world.program)
             time.sleep(0.5)
             received = len(rest_of_raw(one))
     assert (received > LARGE - 1000) == (patience != "0s")

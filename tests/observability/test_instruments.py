@@ -53,6 +53,6 @@ async def test_rates_are_taken_while_it_runs(monkeypatch: pytest.MonkeyPatch) ->
     instruments, marks = Instruments(), asyncio.Event()
     monkeypatch.setattr(instruments.responses, "mark", marks.set)
     instruments.start({})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await marks.wait()
     await instruments.aclose()

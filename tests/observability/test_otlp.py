@@ -15,7 +15,9 @@ from proxy.observability.exporting import NotTaken
 from proxy.observability.otlp import Collector, write_spans
 from proxy.observability.spans import Span, new_trace_id
 from proxy.observability.trace_context import TraceContext
+from tests.admin.test_client import request_over
 from tests.servers.collector import Collector as StandIn
+from tests.servers.process import free_ports
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -77,8 +79,8 @@ def test_what_it_refuses_in_part_is_told() -> None:
 
 
 def test_nobody_there() -> None:
-    with StandIn() as stand_in:
-        url = stand_in.url
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
     with closing(Collector(url, {}, 5)) as way, pytest.raises(NotTaken, match="refused") as caught:
         way.post(body())
     assert caught.value.retryable
@@ -93,7 +95,7 @@ def answering(*answers: bytes) -> Iterator[str]:
             for answer in answers:
                 connection, _ = listener.accept()
                 with connection:
-                    connection.recv(65536)
+                    request_over(connection)  # or what is left unread makes it a reset
                     connection.sendall(answer)
 
         thread = threading.Thread(target=serve)

@@ -28,7 +28,7 @@ async def connected(
             await writer.wait_closed()
 
 
-async def http1(port: int, request: bytes, seconds: float = 10) -> bytes:
+async def http1(port: int, request: bytes, seconds: float = 30) -> bytes:
     """Sends the bytes and gives back all that comes until the server closes."""
     async with asyncio.timeout(seconds), connected(port) as (reader, writer):
         writer.write(request)
@@ -45,6 +45,30 @@ async def get(port: int, path: str, seconds: float = 30) -> bytes:
     (length,) = [int(one.split(b":")[1]) for one in lines if one.startswith(b"content-length")]
     assert len(body) == length, f"{len(body)} of {length} bytes"
     return body
+
+
+async def begun(port: int, path: str, *, count: int) -> list[asyncio.Task[bytes]]:
+    """So many downloads, the head of each of which is here; what each gives is its body."""
+    heads = [asyncio.Event() for _ in range(count)]
+
+    async def download(head: asyncio.Event) -> bytes:
+        async with asyncio.timeout(60), connected(port) as (reader, writer):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            fields = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert fields.startswith(b"http/1.1 200"), fields
+            length = int(fields.partition(b"content-length:")[2].split()[0])
+            head.set()
+            body = await reader.read(-1)
+            assert len(body) == length, f"{len(body)} of {length} bytes"
+            return body
+
+    tasks = [asyncio.create_task(download(one)) for one in heads]
+    async with asyncio.timeout(60):
+        for head, task in zip(heads, tasks, strict=True):
+            waiting = asyncio.create_task(head.wait())
+            await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+    return tasks
 
 
 @dataclass
@@ -154,13 +178,13 @@ class H2:
             case h2.events.StreamReset():
                 self.answers[event.stream_id].reset = int(event.error_code or 0)
 
-    async def over(self, *streams: int, seconds: float = 10) -> None:
+    async def over(self, *streams: int, seconds: float = 30) -> None:
         """Reads until all these streams are over, or the connection is."""
         async with asyncio.timeout(seconds):
             while not (self.closed or all(self.answers[one].over for one in streams)):
                 await self.read_some()
 
-    async def until_closed(self, seconds: float = 10) -> None:
+    async def until_closed(self, seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not self.closed:
                 await self.read_some()

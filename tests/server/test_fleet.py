@@ -63,7 +63,7 @@ async def test_a_worker_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     """The toy's event loop is stuck as soon as it is asked for its metrics."""
     plan = {"greeting": "held", "admin_bind": "127.0.0.1:0", "graceful_timeout": 0.5}
     async with rig.running(tmp_path, **plan) as toy:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             text = await metrics(toy)
         assert value_of(text, "headgate_workers_silent") == 1
         assert value_of(text, "headgate_workers") == 1
@@ -133,7 +133,9 @@ async def test_a_worker_that_starts_during_a_purge_forgets_before_it_serves(
         async with asyncio.timeout(60):
             while "purge" not in await seen_by(toy, sweeper):
                 await asyncio.sleep(0.02)
-            await asyncio.sleep(0.2)  # until the other one has forgotten, too
+            while "purge" not in await seen_by(toy, killed):
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # until the supervisor has heard it
             os.kill(killed, signal.SIGKILL)
             while killed in (pids := set(await states(toy))) or len(pids) < 2:
                 await asyncio.sleep(0.02)

@@ -11,12 +11,23 @@ import ctypes, os, time
 from proxy.server.processes import reap_orphans
 
 ctypes.CDLL(None).prctl(36, 1)  # be the one who inherits orphans, as process 1 is
+reading, writing = os.pipe()
 own = os.fork()
 if own == 0:
-    if os.fork() == 0:  # a grandchild: orphaned at once, and it ends at once
+    orphan = os.fork()
+    if orphan == 0:  # a grandchild: orphaned at once, and it ends at once
         os._exit(0)
+    os.write(writing, b"%d" % orphan)
     os._exit(0)
-time.sleep(0.3)
+
+
+def has_ended(pid):
+    return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"
+
+
+orphan = int(os.read(reading, 20))
+while not (has_ended(own) and has_ended(orphan)):
+    time.sleep(0.01)
 reap_orphans({own})
 os.waitpid(own, 0)  # our own was left to us
 reap_orphans(set())

@@ -10,7 +10,7 @@ from tests.server.toy import ToyApp
 
 async def test_it_is_empty_when_no_connection_and_no_task_is_left() -> None:
     state = ServerState(ToyApp(b""), Limits())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await state.empty()
     go_on = asyncio.Event()
 
@@ -26,7 +26,7 @@ async def test_it_is_empty_when_no_connection_and_no_task_is_left() -> None:
     await asyncio.sleep(0.01)
     assert not waiting.done()
     go_on.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await waiting
 
 

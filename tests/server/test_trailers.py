@@ -35,7 +35,7 @@ async def test_they_come_behind_the_last_byte(port: int, size: int) -> None:
 async def test_they_wait_for_a_closed_window(port: int) -> None:
     async with talk.http2(port, window=False) as client:
         stream = client.request("/trailers?65536")  # one byte more than the window
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(client.answers[stream].body) < 65535:
                 await client.read_some()
         assert not client.answers[stream].over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,9 @@ _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 8.0
 # A free port can be taken between looking and listening; three times in a row it is not chance.
 _ATTEMPTS = 3
+# A run of all tests takes some hundreds.
+_PORTS_AT_LEAST = 4000
+_REFUSED_BY_BROWSERS = 10_080  # https://fetch.spec.whatwg.org/#port-blocking, of those above 10000
 
 
 def program(name: str) -> str:
@@ -32,12 +36,36 @@ def program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now. Another process may still be faster: retry."""
+    """Ports of 127.0.0.1 that nobody listens on now, each given once by this process.
+
+    None is from the range of which the kernel takes those of outgoing connections: with many of
+    them about, such a port is soon gone again. Another process may still be faster: retry.
+    """
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
+        return [_hold_a_free_port(stack) for _ in range(count)]
+
+
+def _hold_a_free_port(stack: contextlib.ExitStack) -> int:
+    while True:
+        port = _PORTS.pop()
+        held = stack.enter_context(socket.socket())
+        with contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return port
+
+
+def _ports_in_any_order() -> list[int]:
+    """Those below the range for outgoing connections, but for the low ones that have names, and
+    the one that browsers refuse. Where that range leaves none, just any."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = [port for port in range(10_000, first) if port != _REFUSED_BY_BROWSERS]
+    if len(ports) < _PORTS_AT_LEAST:
+        ports = list(range(20_000, 65_536))
+    secrets.SystemRandom().shuffle(ports)  # or the processes of one run would choose the same
+    return ports
+
+
+_PORTS = _ports_in_any_order()
 
 
 class ServerFailed(RuntimeError):

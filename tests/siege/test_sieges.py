@@ -21,7 +21,7 @@ SHORT = [
     ("floods", 0.5, 50, "hpack bomb"),
     ("floods", 0.5, 50, "tiny windows"),
     ("resets", 1.0, 20, ""),
-    ("drain", 2.0, 100, ""),
+    ("drain", 3.0, 100, ""),
     ("workers", 4.0, 200, ""),
     ("supervisor", 3.0, 200, ""),
     ("descriptors", 3.0, 200, ""),

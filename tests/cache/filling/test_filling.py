@@ -197,7 +197,7 @@ async def test_two_over_one_directory_fetch_each_slice_once(
 def test_two_processes_fetch_each_slice_once(root: Path) -> None:
     width, count = 200_000, 4
     orders = [[0, 1, 2, 3], [0, 1, 2, 3], [3, 2, 1, 0]]
-    started = [begin(root, count * width - 7, width, 0.0005, order) for order in orders]
+    started = begin(root, count * width - 7, width, 0.001, *orders)
     told = [json.loads(one.communicate(timeout=60)[0]) for one in started]
     assert all(one["right"] for one in told)
     assert sum(one["started"] for one in told) == count
@@ -211,7 +211,7 @@ async def test_a_process_that_is_killed_is_taken_over(root: Path, after: int) ->
     width = 600_000
     body, origin = bytes_of(width), Paced(bytes_of(width))
     async with setting(root, body, width, origin) as made:
-        other = begin(root, width, width, 0.0005, [0])
+        [other] = begin(root, width, width, 0.005, [0])
         try:
             # A piece is written when there are 512 KiB; before that there is the lock.
             await until(lambda: is_locked(made.temporary(0)))

@@ -120,7 +120,7 @@ async def purge(
 
 
 async def in_flight(late: Late, before: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while late.asked == before:
             await asyncio.sleep(0)
 
@@ -336,7 +336,7 @@ async def test_progress_is_told_and_who_leaves_ends_the_work(
 async def test_damage_is_found_dropped_and_counted(tmp_path: Path) -> None:
     async with worker(Late(MemoryOrigin({"a": stored(b"x" * 1000)})), tmp_path) as (one, its):
         await read(await one.open("a"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := slices_in(tmp_path)):
                 await asyncio.sleep(0.01)
         [file] = found

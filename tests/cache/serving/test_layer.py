@@ -527,7 +527,11 @@ async def test_what_is_told_of_an_answer(rig: Rig) -> None:
     assert (first.fwd, first.stored, first.hit, first.age) == ("uri-miss", True, False, None)
     await rig.settled()
     again = await report(rig, Want(first=ByteRange(0, 9)), Span(0, 10))
-    assert (again.hit, again.fwd, again.age, again.ttl) == (True, None, 0, 59)
+    assert (again.hit, again.fwd) == (True, None)
+    assert again.age is not None
+    assert again.ttl is not None
+    assert 0 <= again.age < 30
+    assert again.age + again.ttl == 59
     assert again.detail in ("memory", "disk")
     partly = await report(rig, Want(first=ByteRange(0, None)), Span(0, len(BODY)))
     assert (partly.fwd, partly.hit) == ("partial", False)

@@ -147,14 +147,14 @@ async def test_a_slow_reader_is_no_stalled_store() -> None:
     body = bytes(8_000_000)
     async with (
         fault_origin(lambda r: [good(r, body=body)]) as store,
-        s3_origin(store.endpoint, stall_timeout=0.2) as origin,
+        s3_origin(store.endpoint, stall_timeout=1.0) as origin,
     ):
         opened = await origin.open("a")
         size = 0
         async with contextlib.aclosing(opened.read(Span(0, len(body)))) as pieces:
             async for piece in pieces:
                 if not size:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(1.5)
                 size += len(piece)
         assert size == len(body)
 

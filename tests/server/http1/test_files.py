@@ -228,7 +228,7 @@ async def test_a_reader_that_stops_costs_no_buffer_and_hears_its_end(
             assert connection.transport.get_write_buffer_size() == 0
             assert taken[-1] < 2**26
             writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not ended:
                 await asyncio.sleep(0.01)
     assert descriptors() == before
@@ -247,7 +247,7 @@ async def test_a_cancelled_sender_ends_its_connection(number: int) -> None:
     async with served(gives_up) as (serving, port), talk.connected(port) as (reader, writer):
         cast("asyncio.Transport", writer.transport).pause_reading()
         writer.write(GET)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while serving.connections:
                 await asyncio.sleep(0.01)
         assert serving.tally.failed == 1
@@ -384,6 +384,9 @@ async def test_copies_wait_until_what_was_before_has_arrived(number: int) -> Non
             one.setblocking(False)
             await loop.sock_connect(one, ("127.0.0.1", port))
             await loop.sock_sendall(one, GET)
+            async with asyncio.timeout(30):
+                while not told:
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)
             assert sum(told) == 10_000
             assert not ended

@@ -45,7 +45,7 @@ async def served(
         for one in list(state.connections):
             one.cut()
             one.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await state.empty()
 
 
@@ -67,14 +67,14 @@ async def connected(
         yield side, client
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Waits until the condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
 
 
-async def last_words(client: talk.H2, seconds: float = 10) -> list[int]:
+async def last_words(client: talk.H2, seconds: float = 30) -> list[int]:
     """What GOAWAY says until the server closes, to a client that does not look at the rest."""
     reader = frames.FrameReader()
     reader.feed(frames.PREFACE)

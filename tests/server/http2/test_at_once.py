@@ -137,9 +137,9 @@ HOT_FIELDS = (
 
 
 async def test_an_answer_counts_as_life() -> None:
-    async with connected(cold, hot=Ready(), keep_alive_timeout=0.4) as (_, client):
+    async with connected(cold, hot=Ready(), keep_alive_timeout=1.5) as (_, client):
         for _ in range(4):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             stream = client.request("/hot")
             await client.over(stream)
             assert client.answers[stream].ended

@@ -89,7 +89,7 @@ async def test_a_connection_that_takes_nothing_is_ended(
 
 
 async def test_a_client_that_reads_slowly_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_STALL_TIMEOUT", 0.3)
+    monkeypatch.setattr(protocol, "_STALL_TIMEOUT", 1.0)
     async with connected(Endless(), window=False, keep_alive_timeout=1) as (side, client):
         stream = client.request("/")
         while len(client.answers[stream].body) < 65535:
@@ -98,7 +98,7 @@ async def test_a_client_that_reads_slowly_is_not_ended(monkeypatch: pytest.Monke
             client.connection.increment_flow_control_window(10)
             client.connection.increment_flow_control_window(10, stream)
             client.flush()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         assert side.state.connections
 
 

@@ -191,7 +191,7 @@ async def test_a_client_that_gives_up_is_heard_of(doors: Doors, how: str) -> Non
             client.quic.reset_stream(stream, ErrorCode.REQUEST_CANCELLED)
         client.transmit()
         await client.over(stream)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 seen = json.loads((await client.get("/seen")).body)
                 if seen["seen"].count(left) > before:
