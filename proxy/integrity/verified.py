@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from time import monotonic
 from typing import Final, Literal, cast
 
@@ -26,6 +27,7 @@ from proxy.integrity.verdict import State, Verdict, together
 from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import WHOLE, Lease, Lister, OpenObject, Origin, Page, Want, lease_of
 from proxy.origins.lending import Lending, Piece, can_lend
+from proxy.origins.whole import Whole, taker_of
 from proxy.semantics.ranges import ByteRange
 from proxy.semantics.representation import Checksum, Representation, Span
 
@@ -92,6 +94,9 @@ class Verified:
         self._asked = WHOLE, _with_checksums(WHOLE, checking.policy)
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
+        self._below = taker_of(origin)
+        if self._below is not None:
+            self.take_whole = self._take_whole
 
     async def start(self) -> None:
         """Starts the origin below; see `Origin.start`."""
@@ -103,9 +108,7 @@ class Verified:
         Raises NotVerifiable where a check is required and there is nothing to check by, and
         ChecksumMismatch if the object is empty and should not be.
         """
-        if want is not self._asked[0]:  # mostly it is the one before
-            self._asked = want, _with_checksums(want, self._checking.policy)
-        opened = await self._open(key, self._asked[1])
+        opened = await self._open(key, self._to_ask(want))
         try:
             wrapped = VerifiedObject(key, opened, self._checking, self._sizes)
             if wrapped.expected is not None or self._checking.policy == "require":
@@ -114,6 +117,27 @@ class Verified:
             await opened.aclose()
             raise
         return wrapped
+
+    def _take_whole(
+        self, key: str, want: Want, known: Representation, *, sealed: bool = False
+    ) -> Whole | None:
+        """As the origin below; nothing of what has to be checked now."""
+        how = self._checking
+        unchecked = reasons.OFF if how.policy == "off" else reasons.NO_CHECKSUM
+        if how.policy == "require" or (how.policy != "off" and known.checksums):
+            sealed = True
+        assert self._below is not None  # noqa: S101  # else this is not offered
+        whole = self._below(key, self._to_ask(want), known, sealed=sealed)
+        if whole is not None:
+            by = whole.sealed_by if how.policy != "off" else ""
+            whole.verdict = verdict = _verdict_on_whole(by, "" if by else unchecked, known.size)
+            how.report(verdict)
+        return whole
+
+    def _to_ask(self, want: Want) -> Want:
+        if want is not self._asked[0]:  # mostly it is the one before
+            self._asked = want, _with_checksums(want, self._checking.policy)
+        return self._asked[1]
 
     async def aclose(self) -> None:
         """Closes the origin below."""
@@ -364,6 +388,12 @@ class VerifiedObject:
     def _settle(self, verdict: Verdict) -> None:
         self._verdict = together(self._verdict, verdict)
         self._how.report(verdict)
+
+
+# One value for all that are alike: making it anew each time would take longer than all else here.
+@lru_cache(512)
+def _verdict_on_whole(sealed_by: str, reason: str, size: int) -> Verdict:
+    return Verdict("verified" if sealed_by else "unverified", sealed_by, reason, size)
 
 
 def _cut(buffer: bytes, position: int, span: Span) -> bytes:

@@ -14,10 +14,10 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from proxy.errors import (
     Fault,
@@ -30,6 +30,8 @@ from proxy.errors import (
 )
 
 Links = Literal["inside", "never", "anywhere"]
+# Reads from a descriptor, an offset on, so many bytes: `HotReader.read`.
+Read = Callable[[int, int, int], bytes | None]
 
 # Nonblocking, or opening a FIFO waits for its writer; no controlling terminal from a device.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -119,6 +121,22 @@ class Tree:
             return None
         return number
 
+    def read_again(self, path: bytes, identity: tuple[int, ...], by: Read) -> bytes | None:
+        """All bytes of the very file that `open_file` gave a moment ago, if the path still leads to
+        it and it is as it was when they have been read; else None. `by` reads them."""
+        try:
+            number = os.open(self._below + path, _READ)
+        except OSError:
+            return None
+        try:
+            body = by(number, 0, identity[SIZE])
+            same = identity_of(os.fstat(number)) == identity
+        except OSError:
+            return None
+        finally:
+            os.close(number)
+        return body if same and body is not None and len(body) == identity[SIZE] else None
+
     @contextmanager
     def opened_directory(self, path: bytes) -> Iterator[int]:
         """A descriptor of a directory; `b""` is the root. Translates errors of the block too."""
@@ -187,6 +205,10 @@ def identity_of(known: os.stat_result) -> tuple[int, ...]:
         known.st_mtime_ns,
         known.st_ctime_ns,
     )
+
+
+# Where the size stands in it.
+SIZE: Final = 3
 
 
 def _regular(number: int, path: bytes) -> os.stat_result:

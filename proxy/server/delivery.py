@@ -79,6 +79,7 @@ class Recipe:
         key: what was opened.
         codings: those the mount looks for; `accepted`, those of them the client takes.
         absent: leases of the siblings that were not there; None in place of one that has none.
+        place: where the object was looked for.
     """
 
     key: str
@@ -87,6 +88,7 @@ class Recipe:
     codings: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     absent: tuple[Lease | None, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ async def _deliver_object(site: Site, request: Request, place: Place) -> Answer:
         await opened.aclose()
         raise
     accepted, absent = negotiated.accepted, negotiated.absent
-    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent)
+    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent, place)
     return Answer(_with_problem(plan, request), opened, place.mount.origin, subject, recipe)
 
 
