@@ -127,7 +127,7 @@ class Ways:
         """The place of an answer that is yet to be sent, if its way is worth noting."""
         place, size = recipe.place, recipe.representation.size
         if place is None or place.planned is None or place.planned.plan is not plan:
-            return None  # by that plan only plain requests are answered
+            return None  # it is not what a plain request would be answered
         small = plan.status == 200 and plan.parts == (Span(0, size),) and size < FEWEST_LENT
         if not small or place.mount.codings or taker_of(place.origin) is None:
             return None

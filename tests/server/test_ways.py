@@ -143,12 +143,14 @@ async def test_which_requests_go_it(
     assert (house.made(target, method, **fields) is not None) == there
 
 
-async def test_only_plain_requests_find_it(files: DirectoryOrigin) -> None:
+async def test_only_answers_to_plain_requests_lead_to_it(files: DirectoryOrigin) -> None:
     house = House(files)
     await house.get(range="bytes=0-3")
-    await house.get(if_none_match='"x"')
     await house.get("/a.txt?download")
+    await Client(house.door).head("/a.txt")
     assert house.made() is None
+    await house.get(if_none_match='"x"')  # is answered as if it had not said so
+    assert house.made() is not None
 
 
 async def test_where_codings_are_looked_for_there_is_none(files: DirectoryOrigin) -> None:
