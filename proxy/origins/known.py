@@ -2,9 +2,9 @@
 
 Of ten system calls for a small file six ask where it lies, and that answer is good for as long as
 any that is made from a file (`FileLease`). Whether the path still leads to that very file, and that
-is as it was, is asked each time: it is opened anew, and no descriptor is kept. One that is read as
-a whole is asked about once, behind its last byte. A file that might
-change unseen is never known; see `DirectoryOrigin`.
+is as it was, is asked each time: it is opened anew, and no descriptor is kept. Of one that is read
+as a whole it is asked once, behind its last byte. A file that might change unseen is never known;
+see `DirectoryOrigin`.
 """
 
 from __future__ import annotations

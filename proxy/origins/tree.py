@@ -3,7 +3,7 @@
 The system resolves the whole path in one call, and then is asked what it really opened; only
 that answer counts. Looking first and opening later would leave time to swap a link in between,
 and walking segment by segment without following links would mean resolving links ourselves. What a
-link outside leads to may so be opened for an instant, but nothing of it is read.
+link outside leads to may so be opened for an instant, but nothing of it is given to anybody.
 Everything here blocks: it is for threads. Errors of the system become faults here.
 """
 
@@ -123,19 +123,20 @@ class Tree:
 
     def read_again(self, path: bytes, identity: tuple[int, ...], by: Read) -> bytes | None:
         """All bytes of the very file that `open_file` gave a moment ago, if the path still leads to
-        it and it is as it was when they have been read; else None. `by` reads them."""
+        it, and it is as it was; else None. `by` reads them, of what is in memory only. Whether it
+        is that file is asked once they have been read: so they are of one version, too."""
         try:
             number = os.open(self._below + path, _READ)
         except OSError:
             return None
         try:
-            body = by(number, 0, identity[SIZE])
+            body = by(number, 0, identity[_SIZE])
             same = identity_of(os.fstat(number)) == identity
         except OSError:
             return None
         finally:
             os.close(number)
-        return body if same and body is not None and len(body) == identity[SIZE] else None
+        return body if same and body is not None and len(body) == identity[_SIZE] else None
 
     @contextmanager
     def opened_directory(self, path: bytes) -> Iterator[int]:
@@ -208,7 +209,7 @@ def identity_of(known: os.stat_result) -> tuple[int, ...]:
 
 
 # Where the size stands in it.
-SIZE: Final = 3
+_SIZE: Final = 3
 
 
 def _regular(number: int, path: bytes) -> os.stat_result:

@@ -68,7 +68,8 @@ class HotPath(Protocol):
     ) -> Prepared | None:
         """The answer to a request without a body; None: call the application.
 
-        `target` is as it was sent, `fields` have lower-case names.
+        `target` is as it was sent, `fields` have lower-case names. Whoever can't send what it is
+        given calls the application as well: what had to be read for it is read twice then.
         """
         ...
 
