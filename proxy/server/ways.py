@@ -5,6 +5,7 @@ what is known of it, and the head that follows from that. No body is kept. For t
 object is taken from its origin anew, through all layers (`proxy.origins.whole`), and if it is still
 the same version, its bytes and that head are the answer. What is not so simple goes the long way:
 fields that could mean something (`proxy.server.hot_requests`), codings, bytes that are not at hand.
+Why so: docs/decisions/0016-small-answers-are-made-without-a-task.md.
 """
 
 from __future__ import annotations
