@@ -303,7 +303,10 @@ async def test_what_the_cache_has(
     assert cache.bytes.memory - before == len(GOOD)
     theirs: AccessRecord = records(caplog)[0]
     assert (theirs.verification, theirs.cache) == (said, "hit (memory)")
-    cache.replaced(next(iter(cache.entries)))
+    entry = next(iter(cache.entries))
+    entry.expire()
+    assert hot_of(door).hot(b"GET", b"/good", []) is None  # stale: the origin has to be asked
+    cache.replaced(entry)
     assert hot_of(door).hot(b"GET", b"/good", []) is None
     await cache.aclose()
     pool.shutdown()
