@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from time import monotonic
 from typing import Final, Literal, cast
 
@@ -23,7 +22,7 @@ from proxy.integrity.checksums import PartsSum, Sum, digest_of, is_fast, new_sum
 from proxy.integrity.choice import choose
 from proxy.integrity.parts import PartSizes
 from proxy.integrity.rolling import Rolling
-from proxy.integrity.verdict import State, Verdict, together
+from proxy.integrity.verdict import State, Verdict, together, verdict_on_all
 from proxy.origins.at_hand import bytes_at_hand
 from proxy.origins.base import WHOLE, Lease, Lister, OpenObject, Origin, Page, Want, lease_of
 from proxy.origins.lending import Lending, Piece, can_lend
@@ -130,7 +129,7 @@ class Verified:
         whole = self._below(key, self._to_ask(want), known, sealed=sealed)
         if whole is not None:
             by = whole.sealed_by if how.policy != "off" else ""
-            whole.verdict = verdict = _verdict_on_whole(by, "" if by else unchecked, known.size)
+            whole.verdict = verdict = verdict_on_all(by, "" if by else unchecked, known.size)
             how.report(verdict)
         return whole
 
@@ -388,12 +387,6 @@ class VerifiedObject:
     def _settle(self, verdict: Verdict) -> None:
         self._verdict = together(self._verdict, verdict)
         self._how.report(verdict)
-
-
-# One value for all that are alike: making it anew each time would take longer than all else here.
-@lru_cache(512)
-def _verdict_on_whole(sealed_by: str, reason: str, size: int) -> Verdict:
-    return Verdict("verified" if sealed_by else "unverified", sealed_by, reason, size)
 
 
 def _cut(buffer: bytes, position: int, span: Span) -> bytes:
