@@ -8,11 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, cast
 
+from proxy.integrity import verdict as reasons
 from proxy.integrity.checking import Checking, Policy
 from proxy.integrity.judging import VerifiedObject
 from proxy.integrity.parts import PartSizes, SumsOfParts
+from proxy.integrity.verdict import verdict_on_all
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Want
+from proxy.origins.whole import Whole, taker_of
 from proxy.semantics.ranges import ByteRange
+from proxy.semantics.representation import Representation
 
 _OPEN_ENDED: Final = ByteRange(0, None)
 
@@ -30,6 +34,9 @@ class Verified:
         self._asked = WHOLE, _with_checksums(WHOLE, checking.policy)
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
+        self._below = taker_of(origin)
+        if self._below is not None:
+            self.take_whole = self._take_whole
 
     async def start(self) -> None:
         """Starts the origin below; see `Origin.start`."""
@@ -41,9 +48,7 @@ class Verified:
         Raises NotVerifiable where a check is required and there is nothing to check by, and
         ChecksumMismatch if the object is empty and should not be.
         """
-        if want is not self._asked[0]:  # mostly it is the one before
-            self._asked = want, _with_checksums(want, self._checking.policy)
-        opened = await self._open(key, self._asked[1])
+        opened = await self._open(key, self._to_ask(want))
         try:
             wrapped = VerifiedObject(key, opened, self._checking, self._parts)
             if wrapped.expected is not None or self._checking.policy == "require":
@@ -52,6 +57,27 @@ class Verified:
             await opened.aclose()
             raise
         return wrapped
+
+    def _take_whole(
+        self, key: str, want: Want, known: Representation, *, sealed: bool = False
+    ) -> Whole | None:
+        """As the origin below; nothing of what has to be checked now."""
+        how = self._checking
+        unchecked = reasons.OFF if how.policy == "off" else reasons.NO_CHECKSUM
+        if how.policy == "require" or (how.policy != "off" and known.checksums):
+            sealed = True
+        assert self._below is not None  # noqa: S101  # else this is not offered
+        whole = self._below(key, self._to_ask(want), known, sealed=sealed)
+        if whole is not None:
+            by = whole.sealed_by if how.policy != "off" else ""
+            whole.verdict = verdict = verdict_on_all(by, "" if by else unchecked, known.size)
+            how.report(verdict)
+        return whole
+
+    def _to_ask(self, want: Want) -> Want:
+        if want is not self._asked[0]:  # mostly it is the one before
+            self._asked = want, _with_checksums(want, self._checking.policy)
+        return self._asked[1]
 
     async def aclose(self) -> None:
         """Closes the origin below."""

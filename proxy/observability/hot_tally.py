@@ -25,6 +25,7 @@ class Kind(NamedTuple):
         download: whether it is one, and complete.
         verdict: algorithm, result and reason of the check of its bytes, as labels; or None.
         cache: what the cache did, as a label, or "" where none was asked.
+        prepared: whether they were, before they were asked for.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Kind(NamedTuple):
     download: bool
     verdict: Verdict | None
     cache: str = ""
+    prepared: bool = True
 
 
 class Tally:
@@ -90,7 +92,8 @@ class HotTallies:
     def _count(self, kind: Kind, tally: Tally) -> None:
         meters, status = self._meters, names.status_class(kind.status)
         meters.add(names.REQUESTS, tally.answers, kind.method, status, kind.protocol)
-        meters.add(names.REQUESTS_HOT, tally.answers)
+        if kind.prepared:
+            meters.add(names.REQUESTS_HOT, tally.answers)
         quick = tally.answers - tally.slow
         meters.observe_quick(names.REQUEST_SECONDS, quick, tally.seconds, status)
         meters.observe_quick(names.FIRST_BYTE_SECONDS, quick, tally.seconds, status)

@@ -38,6 +38,7 @@ from proxy.origins.base import (
     lease_of,
 )
 from proxy.origins.lending import Fetch, Lending, Piece, Stretch, can_lend
+from proxy.origins.whole import Whole, taker_of
 from proxy.semantics.representation import PartSums, Representation, Span
 
 _KINDS: dict[type[Fault], str] = {
@@ -68,6 +69,9 @@ class Metered:
         self._count = _Count(name, meters)
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
+        self._below = taker_of(origin)
+        if self._below is not None:
+            self.take_whole = self._take_whole
         waiting = getattr(origin, "waiting", None)
         if waiting is not None:
             measure_waiting(meters, name, waiting)
@@ -88,6 +92,20 @@ class Metered:
         finally:
             count.took(monotonic() - begun)
         return MeteredObject(opened, count)
+
+    def _take_whole(
+        self, key: str, want: Want, known: Representation, *, sealed: bool = False
+    ) -> Whole | None:
+        """As the origin below, counted as one that was opened and read."""
+        begun, count = monotonic(), self._count
+        assert self._below is not None  # noqa: S101  # else this is not offered
+        whole = self._below(key, want, known, sealed=sealed)
+        if whole is not None:
+            count.took(monotonic() - begun)
+            count.asked("open")
+            count.asked("read")
+            count.bytes += len(whole.body)
+        return whole
 
     async def aclose(self) -> None:
         """As the origin below."""

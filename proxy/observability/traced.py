@@ -20,6 +20,7 @@ from proxy.observability.spans import CURRENT, Kind, Span, Tracer
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Unmodified, Want
 from proxy.origins.carried import carrying
 from proxy.origins.lending import Lending, Piece, Stretch
+from proxy.origins.whole import taker_of
 from proxy.semantics import representation
 
 
@@ -30,6 +31,9 @@ class _Layer:
         self._origin, self._name, self._tracer = origin, name, tracer
         if callable(getattr(origin, "list", None)):
             self.list = self._list  # a layer can do what lies below it can do
+        take = taker_of(origin)
+        if take is not None:
+            self.take_whole = take  # for requests that are not traced
 
     async def start(self) -> None:
         """As the origin below."""

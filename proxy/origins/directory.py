@@ -22,9 +22,10 @@ from proxy.origins.base import WHOLE, Entry, Lease, Page, Want
 from proxy.origins.known import KnownFile, KnownFiles
 from proxy.origins.leases import FileLease, LookedUp, local_devices, no_file, same_file
 from proxy.origins.media_types import media_type_of
-from proxy.origins.reading import HotReader, OpenFile
+from proxy.origins.reading import BUFFER_SIZE, HotReader, OpenFile
 from proxy.origins.threads import Descriptor, Threads
 from proxy.origins.tree import Links, Tree, identity_of
+from proxy.origins.whole import Whole
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation
 
@@ -98,6 +99,15 @@ class DirectoryOrigin:
             identity = identity_of(known)
             self._known.add(key, KnownFile(path, known, identity, representation, lease))
         return OpenFile(descriptor, representation, known, (self._hot, self._threads), lease)
+
+    def take_whole(
+        self, key: str, want: Want, known: Representation, *, sealed: bool = False
+    ) -> Whole | None:
+        """As of `proxy.origins.whole`: a file that was opened a moment ago and is in memory."""
+        if sealed or want.pin is not None or want.unless is not None or known.size > BUFFER_SIZE:
+            return None
+        found = self._known.read(key, known, self._hot.read)
+        return None if found is None else Whole(*found)
 
     def _open_again(
         self, descriptor: Descriptor, want: Want, number: int, known: KnownFile

@@ -2,8 +2,9 @@
 
 Of ten system calls for a small file six ask where it lies, and that answer is good for as long as
 any that is made from a file (`FileLease`). Whether the path still leads to that very file, and that
-is as it was, is asked each time: it is opened anew, and no descriptor is kept. A file that might
-change unseen is never known; see `DirectoryOrigin`.
+is as it was, is asked each time: it is opened anew, and no descriptor is kept. Of one that is read
+as a whole it is asked once, behind its last byte. A file that might change unseen is never known;
+see `DirectoryOrigin`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from dataclasses import dataclass
 
 from proxy.origins.leases import FileLease, LookedUp
-from proxy.origins.tree import Tree
+from proxy.origins.tree import Read, Tree
 from proxy.semantics.representation import Representation
 
 # About 1 kB each.
@@ -48,14 +49,35 @@ class KnownFiles:
     def open(self, key: str) -> tuple[int, KnownFile] | None:
         """A descriptor of a known file, to be closed by the caller; None if it is not known, or
         may be another one by now. For the event loop: no disk is waited for."""
-        known = self._files.get(key)
+        known = self._current(key)
         if known is None:
             return None
-        if known.path in self._looked_up and known.lease.holds():
-            number = self._tree.open_again(known.path, known.identity)
-            if number is not None:
-                self._looked_up.add(known.path)
-                return number, known
+        number = self._tree.open_again(known.path, known.identity)
+        if number is None:
+            del self._files[key]
+            return None
+        self._looked_up.add(known.path)
+        return number, known
+
+    def read(self, key: str, of: Representation, by: Read) -> tuple[bytes, FileLease] | None:
+        """All of a known file, if it is still the one that `of` was found out of, and in memory.
+
+        `by` reads so many bytes of a descriptor from an offset on, without waiting for a disk.
+        """
+        known = self._current(key)
+        if known is None or known.representation is not of:
+            return None
+        body = self._tree.read_again(known.path, known.identity, by)
+        if body is None:
+            return None  # cold, or another one: whoever opens it finds out
+        self._looked_up.add(known.path)
+        return body, known.lease
+
+    def _current(self, key: str) -> KnownFile | None:
+        """A file that need not be found out about anew; it is forgotten if it has to be."""
+        known = self._files.get(key)
+        if known is None or (known.path in self._looked_up and known.lease.holds()):
+            return known
         del self._files[key]
         return None
 

@@ -23,8 +23,9 @@ class Stretch:
         number: the descriptor.
         fetch: called with an offset and a count; waits until these bytes are in memory. Raises
             an `OriginFault` where they can't be had, as `OpenObject.read` does.
-        to_copy: whether the bytes must be read. What is sent without being copied stays the file's
-            until the client has it; behind so many copied bytes, that can be waited for.
+        copied: how many of them, the last, must be read. What is sent without being copied stays
+            the file's until the client has it; behind so many copied bytes, that can be waited for,
+            and has to be if there are any.
         was_cold: whether what lies before had to be fetched.
         taken: how many of the bytes were sent; noted by whoever sends them.
     """
@@ -33,7 +34,7 @@ class Stretch:
     offset: int
     count: int
     fetch: Fetch
-    to_copy: bool = False
+    copied: int = 0
     was_cold: bool = False
     taken: int = 0
 

@@ -31,8 +31,8 @@ BUFFER_SIZE = 256 * 1024
 # Read at once before others get a turn: 60 µs of copying, well below a millisecond.
 _TURN = 1024 * 1024
 
-# Lent at once; lent to be copied, so that those before can reach the client meanwhile; and the last
-# of a span, which are given when that is so and the file is unchanged.
+# Lent at once; of the last stretch to be copied, so that what is before can reach the client
+# meanwhile; and the last of a span, which are given when that is so and the file is unchanged.
 _LENT, _COPIED, _KEPT = 8 * 1024 * 1024, 128 * 1024, 16 * 1024
 
 
@@ -128,10 +128,10 @@ class OpenFile:
         if position < end and not page_cache.holds(self._descriptor.number, position, 1):
             await self._fetch(position, min(BUFFER_SIZE, end - position))
         while position < end:
-            to_copy = position >= end - _COPIED
-            count = end - position if to_copy else min(_LENT, end - _COPIED - position)
+            left = end - position
+            count, copied = (_LENT, 0) if left > _LENT + _COPIED else (left, min(left, _COPIED))
             was_cold, self._was_cold = self._was_cold, False
-            yield Stretch(self._descriptor.number, position, count, self._fetch, to_copy, was_cold)
+            yield Stretch(self._descriptor.number, position, count, self._fetch, copied, was_cold)
             position += count
         async with aclosing(self.read(Span(position, span.stop))) as buffers:
             async for buffer in buffers:

@@ -3,7 +3,7 @@
 The system resolves the whole path in one call, and then is asked what it really opened; only
 that answer counts. Looking first and opening later would leave time to swap a link in between,
 and walking segment by segment without following links would mean resolving links ourselves. What a
-link outside leads to may so be opened for an instant, but nothing of it is read.
+link outside leads to may so be opened for an instant, but nothing of it is given to anybody.
 Everything here blocks: it is for threads. Errors of the system become faults here.
 """
 
@@ -14,10 +14,10 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from proxy.errors import (
     Fault,
@@ -30,6 +30,8 @@ from proxy.errors import (
 )
 
 Links = Literal["inside", "never", "anywhere"]
+# Reads from a descriptor, an offset on, so many bytes: `HotReader.read`.
+Read = Callable[[int, int, int], bytes | None]
 
 # Nonblocking, or opening a FIFO waits for its writer; no controlling terminal from a device.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -119,6 +121,23 @@ class Tree:
             return None
         return number
 
+    def read_again(self, path: bytes, identity: tuple[int, ...], by: Read) -> bytes | None:
+        """All bytes of the very file that `open_file` gave a moment ago, if the path still leads to
+        it, and it is as it was; else None. `by` reads them, of what is in memory only. Whether it
+        is that file is asked once they have been read: so they are of one version, too."""
+        try:
+            number = os.open(self._below + path, _READ)
+        except OSError:
+            return None
+        try:
+            body = by(number, 0, identity[_SIZE])
+            same = identity_of(os.fstat(number)) == identity
+        except OSError:
+            return None
+        finally:
+            os.close(number)
+        return body if same and body is not None and len(body) == identity[_SIZE] else None
+
     @contextmanager
     def opened_directory(self, path: bytes) -> Iterator[int]:
         """A descriptor of a directory; `b""` is the root. Translates errors of the block too."""
@@ -187,6 +206,10 @@ def identity_of(known: os.stat_result) -> tuple[int, ...]:
         known.st_mtime_ns,
         known.st_ctime_ns,
     )
+
+
+# Where the size stands in it.
+_SIZE: Final = 3
 
 
 def _regular(number: int, path: bytes) -> os.stat_result:

@@ -94,7 +94,11 @@ def length_of(parts: tuple[Part, ...]) -> int:
 
 
 def make_plan(
-    method: str, fields: Mapping[str, str], representation: Representation, policy: Policy
+    method: str,
+    fields: Mapping[str, str],
+    representation: Representation,
+    policy: Policy,
+    whole: Plan | None = None,
 ) -> Plan:
     """Plans the answer to GET or HEAD for an object that was found.
 
@@ -103,6 +107,8 @@ def make_plan(
         fields: the request's, names in lower case, repeated ones joined by ", ".
         representation: the selected one, its coding already chosen.
         policy: see there.
+        whole: what was planned before for a plain request (`is_plain`) of the same representation
+            and policy, but for the boundary: what a part has in common with it is not made anew.
     """
     outcome = evaluate_preconditions(method, fields, representation)
     if outcome is Outcome.NOT_MODIFIED:
@@ -112,9 +118,10 @@ def make_plan(
     spans = _spans(fields, representation, policy) if method == "GET" else ()
     if spans is None:
         return _plan_416(representation, policy)
-    shape = (
-        _plan_ranges(representation, policy, spans) if spans else _plan_200(representation, policy)
-    )
+    if spans:
+        shape = _plan_ranges(representation, policy, spans, whole)
+    else:
+        shape = whole or _plan_200(representation, policy)
     return shape if method == "GET" else replace(shape, parts=())
 
 
@@ -191,9 +198,17 @@ def _plan_200(representation: Representation, policy: Policy) -> Plan:
     )
 
 
-def _plan_ranges(representation: Representation, policy: Policy, spans: tuple[Span, ...]) -> Plan:
+def _plan_ranges(
+    representation: Representation,
+    policy: Policy,
+    spans: tuple[Span, ...],
+    whole: Plan | None,
+) -> Plan:
     """206 (§15.3.7): one part as it is, several as multipart/byteranges in the order asked."""
-    shared = _representation_fields(representation, policy)
+    if whole is not None:  # behind its length and its media type
+        shared = whole.fields[2:]
+    else:
+        shared = _representation_fields(representation, policy)
     media_type = _media_type(representation)
     if len(spans) == 1:
         content_range = (b"content-range", _content_range(spans[0], representation.size))

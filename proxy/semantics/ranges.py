@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.semantics.representation import Span
 
@@ -47,6 +48,8 @@ class ByteRange:
         return Span(self.first, stop)
 
 
+# Each request's is read twice: for what to open, and for what to send of it.
+@lru_cache(64)
 def parse_ranges(value: str | None) -> tuple[ByteRange, ...] | None:
     """Reads a Range field. None: there is none, its unit is unknown or it is malformed.
 

@@ -51,10 +51,10 @@ class PublicDoor:
         stall_timeout: seconds after which a client that takes nothing is given up.
         in_flight: how many requests are being answered now.
         responses: follows and counts them.
-        hot: what is answered at once, by a server that asks for it or by `__call__`; None: nothing.
+        hot: what is answered at once, by a server that asks for it or by `__call__`.
 
     Args:
-        prepared: bytes that prepared answers may take.
+        prepared: bytes that prepared answers may take; 0: none is kept.
         tracing: makes spans of requests; None: none are made.
         budget: what bodies on their way may hold.
     """
@@ -74,10 +74,8 @@ class PublicDoor:
         self.budget = budget or Budget(DEFAULT_BUDGET)
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
-        self.hot: HotAnswers | None = None
-        if prepared:
-            sampled = tracing.draws_now if tracing is not None else None
-            self.hot = HotAnswers(site, self.responses, prepared, stall_timeout, sampled)
+        sampled = tracing.draws_now if tracing is not None else None
+        self.hot = HotAnswers(site, self.responses, prepared, stall_timeout, sampled)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +119,7 @@ class PublicDoor:
         """Sends an answer. A fault before its head is sent is answered; a later one is raised."""
         request: Request | None = None
         try:
-            prepared = self.hot.of(scope) if self.hot is not None else None
+            prepared = self.hot.of(scope)
             if prepared is not None:
                 await self._send_prepared(prepared, channel, record, progress)
             else:
@@ -149,7 +147,6 @@ class PublicDoor:
         record: AccessRecord,
         progress: Progress,
     ) -> None:
-        assert self.hot is not None  # noqa: S101  # it gave the answer
         self.hot.tell(prepared, record)
         plan = Plan(prepared.status, prepared.fields, (prepared.body,) if prepared.body else ())
         extra: tuple[Field, ...] = (_request_id(record),)
@@ -219,7 +216,7 @@ class PublicDoor:
         if opened is not None:
             record.length = plan.length
         fields = request.fields if request is not None else {}
-        path = self.hot.path_to_keep(answer, scope) if self.hot is not None else None
+        path = self.hot.path_to_keep(answer, scope)
         kept: list[bytes] | None = None if path is None else []
         try:
             told = (_request_id(record), *await self._about_cache(answer, record))
@@ -232,8 +229,9 @@ class PublicDoor:
             lends = by is channel and kept is None and takes_files(scope)
             patience = self.stall_timeout
             await send_plan(plan, opened, extra, by, progress, patience, kept=kept, lends=lends)
-            if self.hot is not None and path is not None and kept is not None:
+            if path is not None and kept is not None:
                 self.hot.keep(path, answer, kept)
+            self.hot.note_way(answer, scope)
         finally:
             if opened is not None:
                 # Of an object that failed, then of its error page: the first says what was wrong.

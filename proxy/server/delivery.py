@@ -79,6 +79,7 @@ class Recipe:
         key: what was opened.
         codings: those the mount looks for; `accepted`, those of them the client takes.
         absent: leases of the siblings that were not there; None in place of one that has none.
+        place: where the object was looked for.
     """
 
     key: str
@@ -87,6 +88,7 @@ class Recipe:
     codings: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     absent: tuple[Lease | None, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ async def _deliver_object(site: Site, request: Request, place: Place) -> Answer:
         await opened.aclose()
         raise
     accepted, absent = negotiated.accepted, negotiated.absent
-    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent)
+    recipe = Recipe(key, representation, policy, place.mount.codings, accepted, absent, place)
     return Answer(_with_problem(plan, request), opened, place.mount.origin, subject, recipe)
 
 
@@ -152,18 +154,25 @@ def _planned(
     representation: Representation,
     subject: Subject,
 ) -> Planned:
-    """The plan, which for plain requests is the one before as long as the object is the same."""
+    """The plan, which for plain requests is the one before as long as the object is the same.
+    Others have much in common with it."""
     fields, known = request.fields, subject.known
-    is_usual = not request.query and is_plain(request.method, fields) and not has_wish(fields)
-    planned = place.plan_for(representation, known) if is_usual else None
-    if planned is not None:
-        return planned
-    policy = _policy(site, request, place, subject)
-    plan = make_plan(request.method, fields, representation, policy)
-    planned = Planned(representation, known, policy, plan)
-    if is_usual:
-        place.planned = planned
-    return planned
+    if request.query or has_wish(fields):
+        policy = _policy(site, request, place, subject)
+        plan = make_plan(request.method, fields, representation, policy)
+        return Planned(representation, known, policy, plan)
+    usual = place.plan_for(representation, known)
+    if usual is None:
+        policy = _policy(site, request, place, subject)
+        plan = make_plan("GET", {}, representation, policy)
+        usual = place.planned = Planned(representation, known, policy, plan)
+    if is_plain(request.method, fields):
+        return usual
+    policy = usual.policy
+    if "," in fields.get("range", ""):  # each multipart answer has a boundary of its own
+        policy = replace(policy, boundary=request.id)
+    plan = make_plan(request.method, fields, representation, policy, usual.plan)
+    return Planned(representation, known, policy, plan)
 
 
 def _want(request: Request, place: Place) -> Want:
@@ -171,7 +180,7 @@ def _want(request: Request, place: Place) -> Want:
     fields, demands = request.fields, _demands(request.fields)
     if demands is NO_DEMANDS and is_plain(request.method, fields):
         return place.want
-    want = replace(place.want, demands=demands)
+    want = place.want if demands is NO_DEMANDS else replace(place.want, demands=demands)
     if request.method == "HEAD":
         return replace(want, body=False, checksums=True)
     if "if-none-match" in fields or "if-modified-since" in fields:

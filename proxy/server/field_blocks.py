@@ -106,10 +106,10 @@ class BlockWriter:
 
     def prepared(self, prepared: Prepared, request_id: bytes) -> bytes:
         """The block of a prepared answer: as `head` makes it of the id and the fields."""
-        around: tuple[bytes, bytes] | None = getattr(prepared, self._slot)
+        around: tuple[bytes, bytes] | None = getattr(prepared.written, self._slot)
         if around is None:
             around = self._around_id(prepared)
-            setattr(prepared, self._slot, around)
+            setattr(prepared.written, self._slot, around)
         before, behind = around
         own = string_literal(request_id)
         if prepared.age is not None:

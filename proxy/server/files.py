@@ -27,19 +27,21 @@ class FileToSend:
     Attributes:
         count: how many.
         more: whether the body goes on after them.
-        to_copy: whether they must be read, and those before be with the client in the end.
+        copied: how many of them, the last, must be read; if any, those before be with the client in
+            the end.
         number: the descriptor.
         offset: where the next of them is.
     """
 
     __slots__ = (
         "_fetch", "_follows", "_looked_to", "_own", "_taken", "_was_cold",
-        "count", "more", "number", "offset", "to_copy",
+        "copied", "count", "more", "number", "offset",
     )  # fmt: skip
 
     def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
         self.number, self.offset, self.count, self.more = number, offset, count, more
-        self._follows = self._was_cold = self.to_copy = False
+        self._follows = self._was_cold = False
+        self.copied = 0
         self._own: Descriptor | None = None
         self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
         self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
@@ -70,7 +72,7 @@ class FileToSend:
         part = cls(number, start, size, more=message.get("more_body", False))
         part._follows = offset is None
         part._fetch = getattr(file, "fetch", part._fetch)
-        part.to_copy = getattr(file, "to_copy", False)
+        part.copied = min(size, getattr(file, "copied", 0))
         part._was_cold = getattr(file, "was_cold", False)
         part._taken = message.get("taken", _ignore)
         return part

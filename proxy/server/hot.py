@@ -18,21 +18,29 @@ REQUEST_ID = b"x-request-id"
 AGE = b"age"
 
 
+class Written:
+    """The head of an answer as each protocol writes it, before and behind the id; it is theirs."""
+
+    __slots__ = ("http1", "http2", "http3")
+
+    def __init__(self) -> None:
+        self.http1: tuple[bytes, bytes] | None = None
+        self.http2: tuple[bytes, bytes] | None = None
+        self.http3: tuple[bytes, bytes] | None = None
+
+
 class Prepared:
-    """A whole answer that may be given many times.
+    """A whole answer whose head may be given many times.
 
     Attributes:
         status, fields, body: what is sent; without Date, Age and the request's id. `bodyless`
             where the fields speak of a body that is not sent.
         age: gives the value of Age; None where there is none.
         patience: seconds within which a client must have taken it.
-        http1, http2, http3: the head as a protocol writes it, before and behind the id; it is
-            theirs.
+        written: the head, for the protocols.
     """
 
-    __slots__ = (
-        "age", "body", "bodyless", "fields", "http1", "http2", "http3", "patience", "status",
-    )  # fmt: skip
+    __slots__ = ("age", "body", "bodyless", "fields", "patience", "status", "written")
 
     def __init__(
         self,
@@ -49,9 +57,7 @@ class Prepared:
         self.bodyless = bodyless
         self.patience = patience
         self.age: Callable[[], int] | None = None
-        self.http1: tuple[bytes, bytes] | None = None
-        self.http2: tuple[bytes, bytes] | None = None
-        self.http3: tuple[bytes, bytes] | None = None
+        self.written = Written()
 
 
 class HotPath(Protocol):
@@ -62,7 +68,8 @@ class HotPath(Protocol):
     ) -> Prepared | None:
         """The answer to a request without a body; None: call the application.
 
-        `target` is as it was sent, `fields` have lower-case names.
+        `target` is as it was sent, `fields` have lower-case names. Whoever can't send what it is
+        given calls the application as well: what had to be read for it is read twice then.
         """
         ...
 

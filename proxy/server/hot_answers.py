@@ -1,7 +1,8 @@
-"""The answers that an application gives at once: found, counted and logged as any other.
+"""The answers that an application gives at once: found or made, counted and logged as any other.
 
 What is found here is what the application would answer if it were called, and it says so itself:
-called by whatever server, it looks here first.
+called by whatever server, it looks among the prepared ones first. What is made here it makes by
+itself when it is called, by the same steps.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from proxy.server.delivery import Answer, Site
 from proxy.server.hot import Prepared
 from proxy.server.prepared import MOST_BODY, Made, PreparedAnswer, PreparedAnswers
 from proxy.server.request import raw_path_of
+from proxy.server.ways import Way, Ways
 
 _KEPT = (200, 304)
-Find = Callable[[bytes, bytes, Sequence[tuple[bytes, bytes]]], PreparedAnswer | None]
 
 
 class HotAnswers:
@@ -32,7 +33,7 @@ class HotAnswers:
     Args:
         site: what is served.
         responses: where answers are counted.
-        most: bytes that they may take, more than 0.
+        most: bytes that they may take; 0: none is kept.
         patience: seconds within which a client must have taken one.
         sampled: draws whether the application is to answer all the same, since it traces; None:
             never.
@@ -53,7 +54,9 @@ class HotAnswers:
         meters, answers = responses.meters, self._answers
         meters.before_reading(lambda: meters.put(names.PREPARED_BYTES, answers.size))
         meters.put(names.PREPARED_LIMIT, most)
-        self.hot = answers.find if sampled is None else _unless(sampled, answers.find)
+        self._most, self._patience = most, patience
+        self._ways = Ways(site.max_target, memory)
+        self._sampled = sampled
         self._tallies: dict[Kind, dict[str, Tally]] = {}
 
     # --- for the application ------------------------------------------------------------------
@@ -78,7 +81,7 @@ class HotAnswers:
     def path_to_keep(self, answer: Answer, scope: Scope) -> bytes | None:
         """What an answer is kept under once it is sent, or None if it shall not be kept."""
         recipe, plan = answer.recipe, answer.plan
-        if recipe is None or plan.status not in _KEPT or plan.length > MOST_BODY:
+        if recipe is None or not self._most or plan.status not in _KEPT or plan.length > MOST_BODY:
             return None
         if self._tells_cache and getattr(answer.object, "cache_report", None) is not None:
             return None  # what clients are told of the cache is another thing each time
@@ -95,7 +98,44 @@ class HotAnswers:
         verdict = verdict_of(answer.object)
         self._answers.keep(Made(path, recipe, lease, answer.origin, whole, verdict))
 
+    def note_way(self, answer: Answer, scope: Scope) -> None:
+        """An answer was sent in full: the next one is made by the same way, if that can be."""
+        recipe, plan = answer.recipe, answer.plan
+        if recipe is None or (self._tells_cache and hasattr(answer.object, "cache_report")):
+            return
+        path = raw_path_of(scope)
+        place = self._ways.takes(path, recipe, plan)
+        if place is None or place.planned is None:
+            return
+        self._ways.note(path, Way(path, place, recipe, place.planned, self._patience))
+
     # --- for the server -----------------------------------------------------------------------
+
+    def hot(
+        self, method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]]
+    ) -> PreparedAnswer | None:
+        """The answer to a request without a body, prepared or made now. See `HotPath`.
+
+        Whether the application is to answer since it traces is drawn only for what would be found.
+        """
+        sampled = self._sampled
+        found = self._answers.find(method, target, fields) if self._most else None
+        if found is not None:
+            return None if sampled is not None and sampled() else found
+        way = self._ways.find(method, target, fields)
+        if way is None or (sampled is not None and sampled()):
+            return None
+        whole = way.take()
+        if whole is None:
+            return None
+        if self._most and whole.lease is not None:
+            path, recipe, origin = way.answer.path, way.recipe, way.answer.origin
+            verdict = verdict_of(whole)
+            self._answers.keep(Made(path, recipe, whole.lease, origin, whole.body, verdict))
+        answer = way.answer_of(whole)
+        if answer.tallies is None:
+            answer.tallies = way.answer.tallies = self._tallies_of(answer)
+        return answer
 
     def answered(
         self,
@@ -131,8 +171,8 @@ class HotAnswers:
 
     def _count(self, prepared: PreparedAnswer, protocol: str, seconds: float) -> None:
         kind, tallies = prepared.kind(protocol), self._responses.hot
-        if prepared.tallies is None:  # shared by all that are counted alike
-            prepared.tallies = self._tallies.setdefault(kind._replace(protocol=""), {})
+        if prepared.tallies is None:
+            prepared.tallies = self._tallies_of(prepared)
         tally = prepared.tallies[protocol] = tallies.of(kind)
         tally.answers += 1
         tally.bytes += prepared.length
@@ -141,22 +181,15 @@ class HotAnswers:
         else:
             tallies.observe_slow(kind, seconds)
 
+    def _tallies_of(self, prepared: PreparedAnswer) -> dict[str, Tally]:
+        """Where an answer is counted, by protocol: shared by all that are counted alike."""
+        return self._tallies.setdefault(prepared.kind(""), {})
+
     def _count_gone(self, prepared: PreparedAnswer, record: AccessRecord, why: str) -> None:
         record.outcome, record.detail, record.sent = "client gone", why, 0
-        self.tell(prepared, record)
+        if not prepared.anew:
+            self.tell(prepared, record)
         self._responses.count(record)
-
-
-def _unless(sampled: Callable[[], bool], find: Find) -> Find:
-    """Finds nothing where a draw says so; it is drawn only for what would be found."""
-
-    def find_or_not(
-        method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]]
-    ) -> PreparedAnswer | None:
-        found = find(method, target, fields)
-        return None if found is not None and sampled() else found
-
-    return find_or_not
 
 
 def _target_of(scope: Scope) -> bytes:

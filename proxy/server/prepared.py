@@ -33,7 +33,7 @@ MOST_BODY = 64 * 1024
 OVERHEAD = 5 * 1024
 _COPIES_OF_FIELDS = 8
 # What the log says of the cache where it gave the bytes; as of an answer that was not prepared.
-_FROM_MEMORY = f"{names.CACHE_HIT} (memory)"
+FROM_MEMORY = f"{names.CACHE_HIT} (memory)"
 # Readings of Accept-Encoding that are remembered; browsers send half a dozen.
 _MOST_READINGS = 256
 
@@ -49,10 +49,12 @@ class PreparedAnswer(Prepared):
         used: tells the cache that it was given with so many bytes; None where there is no cache.
         verdict: labels of the check of its bytes, or None.
         tallies: where it is counted, by protocol; None before it was given.
+        anew: whether its bytes were taken from their origin for this answer (`proxy.server.ways`),
+            so that whoever gave them has counted them.
     """
 
     __slots__ = (
-        "cache", "length", "method", "origin", "path", "tallies", "used", "verdict",
+        "anew", "cache", "length", "method", "origin", "path", "tallies", "used", "verdict",
         "verification",
     )  # fmt: skip
 
@@ -65,12 +67,26 @@ class PreparedAnswer(Prepared):
     length: int
     verdict: tuple[str, str, str] | None
     tallies: dict[str, Tally] | None
+    anew: bool
+
+    def with_body(self, body: bytes, age: Callable[[], int] | None) -> PreparedAnswer:
+        """The same answer with a body. It is written once for all that are made of one."""
+        made = PreparedAnswer.__new__(PreparedAnswer)
+        made.body, made.age = body, age
+        made.status, made.fields, made.bodyless = self.status, self.fields, self.bodyless
+        made.patience, made.written = self.patience, self.written
+        made.method, made.path, made.origin = self.method, self.path, self.origin
+        made.length, made.anew, made.used = self.length, self.anew, self.used
+        made.verification, made.verdict = self.verification, self.verdict
+        made.cache, made.tallies = self.cache, self.tallies
+        return made
 
     def kind(self, protocol: str) -> Kind:
         """What it is counted as."""
         download = self.method == "GET" and self.status == 200
         cache = names.CACHE_HIT if self.cache else ""
-        return Kind(self.method, self.status, protocol, download, self.verdict, cache)
+        prepared = not self.anew
+        return Kind(self.method, self.status, protocol, download, self.verdict, cache, prepared)
 
 
 @dataclass(slots=True)
@@ -273,13 +289,13 @@ class PreparedAnswers:
             status, fields, body or b"", bodyless=body is None, patience=self._patience
         )
         answer.method, answer.path, answer.origin = method, made.path, made.origin
-        answer.length = len(answer.body)
+        answer.length, answer.anew = len(answer.body), False
         answer.verification, answer.verdict, answer.tallies = "", None, None
         answer.cache, answer.used = "", None
         kept = kept_lease(made.lease)
         if kept is not None:
             answer.age, answer.used = kept.age, kept.used
-            answer.cache = _FROM_MEMORY if answer.length else names.CACHE_HIT
+            answer.cache = FROM_MEMORY if answer.length else names.CACHE_HIT
         if body is not None and made.verdict is not None:
             verdict = made.verdict
             answer.verification = str(verdict)

@@ -38,8 +38,9 @@ TAKEN: Final = "headgate.taken"
 OFFER_IN_CLEAR: Final[dict[str, dict[str, Any]]] = {ZERO_COPY: {}, PATH: {}, LENT: {}}
 OFFER_ELSEWHERE: Final[dict[str, dict[str, Any]]] = {LENT: {}}
 
-# Smaller spans are read: for them the copy costs less than what else has to be done.
-FEWEST_LENT: Final = 64 * 1024
+# Smaller spans are read: for them the copy costs less than what else has to be done. Of what is not
+# much larger nothing could be sent without being copied anyway (`proxy.origins.reading`).
+FEWEST_LENT: Final = 64 * 1024 + 1
 
 
 def takes_files(scope: Scope) -> bool:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.integrity.verdict import NOT_READ, RANGE, Verdict, together, verdict_of
+from proxy.integrity.verdict import (
+    NOT_READ,
+    RANGE,
+    Verdict,
+    together,
+    verdict_of,
+    verdict_on_all,
+)
 
 GOOD = Verdict("verified", "crc32c", bytes=3)
 UNKNOWN = Verdict("unverified", reason=RANGE, bytes=5)
@@ -21,6 +28,12 @@ def test_the_worse_one_counts_and_all_bytes() -> None:
         assert together(one, other) == Verdict("unverified", reason=RANGE, bytes=8)
     for one, other in ((BAD, UNKNOWN), (UNKNOWN, BAD)):
         assert together(one, other) == Verdict("mismatch", "sha1", bytes=12)
+
+
+def test_on_all_bytes_at_once() -> None:
+    assert verdict_on_all("crc32c", "", 3) == GOOD
+    assert verdict_on_all("", RANGE, 5) == UNKNOWN
+    assert verdict_on_all("", RANGE, 5) is verdict_on_all("", RANGE, 5)
 
 
 def test_the_verdict_of_an_object() -> None:

@@ -20,4 +20,4 @@ def test_a_client_by_its_address() -> None:
 
 def test_heads_are_written_by_whoever_sends_them() -> None:
     prepared = Prepared(200, ((b"content-length", b"1"),), b"a")
-    assert (prepared.http1, prepared.http2) == (None, None)
+    assert (prepared.written.http1, prepared.written.http2) == (None, None)

@@ -297,7 +297,7 @@ def test_the_store_takes_no_more_memory_than_it_counts(size: int) -> None:
             for method in (GET, HEAD):
                 found = answers.find(method, path, [])
                 assert found is not None
-                found.http1 = found.http2 = (b"before" * 8, b"behind" * 80)
+                found.written.http1 = found.written.http2 = (b"before" * 8, b"behind" * 80)
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

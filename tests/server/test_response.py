@@ -422,7 +422,7 @@ async def test_what_is_at_hand_is_not_read() -> None:
     assert exchange.progress == replace(exchange.progress, status=200, sent=KIB, complete=True)
 
 
-@pytest.mark.parametrize(("length", "asked"), [(KIB, 1), (FEWEST_LENT, 0)])
+@pytest.mark.parametrize(("length", "asked"), [(KIB, 1), (FEWEST_LENT - 1, 1), (FEWEST_LENT, 0)])
 async def test_what_is_not_at_hand_or_large_is_read(length: int, asked: int) -> None:
     opened = AtHand(length, most=10)
     exchange = Exchange(plan_of(length), opened)

@@ -9,9 +9,12 @@ from proxy.cache.cache import Cache
 from proxy.cache.disk.format import Head
 from proxy.cache.filling.entry import Entry
 from proxy.cache.rules.standing import How, Standing
+from proxy.cache.serving.leases import EntryLease
 from proxy.cache.serving.object import CachedObject
 from proxy.origins.base import Origin, Want
-from proxy.semantics.freshness import Use, use_of
+from proxy.origins.whole import Whole
+from proxy.semantics.freshness import NO_DEMANDS, Use, use_of
+from proxy.semantics.representation import Representation
 
 
 class AtHand:
@@ -46,6 +49,31 @@ class AtHand:
                 return None
             self._validate(entry, want)
         return self.object_of(entry, "hit" if entry.age < lifetime.fresh else "stale", want)
+
+    def take_whole(
+        self, name: str, want: Want, known: Representation, *, sealed: bool
+    ) -> Whole | None:
+        """The whole of an object that need not be asked for, where it is one slice in memory."""
+        entry, cache = self._cache.entries.get(name), self._cache
+        if entry is None or entry.representation is not known or not 0 < known.size <= entry.width:
+            return None
+        if want.demands is not NO_DEMANDS or want.pin is not None or want.unless is not None:
+            return None
+        head = entry.head
+        if (want.checksums and not head.complete) or (sealed and not head.sealed_by):
+            return None
+        lease = EntryLease(cache, entry, want.terms)
+        if not lease.holds():
+            return None
+        found = cache.filler.whole_in_memory(entry, 0)
+        body = found.at_hand(0, known.size) if found is not None else None
+        if found is None or body is None:
+            return None
+        found.was_read = True
+        cache.bytes.memory += len(body)
+        entry.recent.append(known.size)
+        may = head.complete and not cache.options.follow_demands
+        return Whole(body, lease if may else None, lease.age, head.sealed_by)
 
     def object_of(
         self,

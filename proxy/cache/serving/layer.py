@@ -25,6 +25,7 @@ from proxy.cache.serving.object import CachedObject
 from proxy.cache.serving.passing import PassedObject
 from proxy.errors import Fault, NotFound, NotInCache, ObjectChanged, OriginFault
 from proxy.origins.base import WHOLE, Lister, OpenObject, Origin, Page, Unmodified, Want
+from proxy.origins.whole import Whole
 from proxy.semantics.cache_status import CacheReport
 from proxy.semantics.freshness import (
     NO_DEMANDS,
@@ -104,6 +105,12 @@ class Cached:
             if fault is not None and (waits > 1 or not fault.retryable):
                 fault.cache_report = CacheReport(fwd="uri-miss", collapsed=True)
                 raise fault
+
+    def take_whole(
+        self, key: str, want: Want, known: Representation, *, sealed: bool = False
+    ) -> Whole | None:
+        """As of `proxy.origins.whole`: what is fresh, and in memory as one slice."""
+        return self._at_hand.take_whole(object_name(self.name, key), want, known, sealed=sealed)
 
     # --- by asking ------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ _MOST_AHEAD, _MOST_BODY = 16 * 1024, 64 * 1024
 _HIGH_WATER = 0
 _PIECE = 32 * 1024
 # Requests that are answered one after the other before others get their turn: below a millisecond.
-_MOST_AT_ONCE = 32
+_MOST_AT_ONCE = 16
 # A client as fast as we are never makes us wait; after so much, others get their turn.
 _FAIR_SHARE = 1024 * 1024
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once

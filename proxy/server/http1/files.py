@@ -92,20 +92,27 @@ async def send_file(outlet: Outlet, head: bytes, file: FileToSend) -> None:
         if room is None or outlet.peer.tls:
             outlet.transport.write(head)
             await _copy(outlet, room, file, file.count)
-        elif file.to_copy:
-            outlet.transport.write(head)
-            await _copy(outlet, room, file, file.count)
-            await _settle(outlet, room, file)
         else:
-            await _send_head(outlet, room.out, head)
-            await _send_all(outlet, room, file)
+            await _send_in_clear(outlet, room, head, file)
     finally:
         if room is not None:
             room.close()
 
 
-async def _send_all(outlet: Outlet, room: Room, file: FileToSend) -> None:
-    left, out = file.count, room.out.fileno()
+async def _send_in_clear(outlet: Outlet, room: Room, head: bytes, file: FileToSend) -> None:
+    lent = file.count - file.copied
+    if lent:
+        await _send_head(outlet, room.out, head)
+        await _send_all(outlet, room, file, lent)
+    else:
+        outlet.transport.write(head)
+    if file.copied:
+        await _copy(outlet, room, file, file.copied)
+        await _settle(outlet, room, file)
+
+
+async def _send_all(outlet: Outlet, room: Room, file: FileToSend, left: int) -> None:
+    out = room.out.fileno()
     while left:
         size = min(left, _PIECE)
         await file.look(size)
@@ -158,7 +165,7 @@ async def _settle(outlet: Outlet, room: Room, file: FileToSend) -> None:
     Nothing tells when it is so: the kernel has to be asked now and then.
     """
     pause, before = _FIRST_PAUSE, room.untaken()
-    while (untaken := room.untaken()) > file.count and not outlet.lost:
+    while (untaken := room.untaken()) > file.copied and not outlet.lost:
         if before - untaken >= BYTES_OF_PROGRESS:
             before = untaken
             file.note_progress()

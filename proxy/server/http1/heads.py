@@ -112,9 +112,9 @@ def _checked(name: bytes, value: bytes) -> bytes:
 def write_prepared(prepared: Prepared, request_id: bytes) -> tuple[bytes, bytes]:
     """A whole answer on a connection that goes on, as two pieces of which the second may be empty:
     what `write_fields` and a date make of its head, and its body."""
-    around = prepared.http1
+    around = prepared.written.http1
     if around is None:
-        around = prepared.http1 = _around_id(prepared)
+        around = prepared.written.http1 = _around_id(prepared)
     before, behind = around
     if prepared.age is not None:
         request_id = b"%b\r\n%b: %d" % (request_id, AGE, prepared.age())

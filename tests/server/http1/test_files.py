@@ -364,7 +364,7 @@ async def test_copies_wait_until_what_was_before_has_arrived(number: int) -> Non
     told: list[int] = []
 
     class Copied:
-        to_copy = True
+        copied = 10_000
 
         def fileno(self) -> int:
             return number
@@ -397,13 +397,30 @@ async def test_copies_wait_until_what_was_before_has_arrived(number: int) -> Non
         assert ended
 
 
+async def test_the_last_of_what_is_lent_may_be_copies(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    sendfile = os.sendfile
+
+    def noting(out: int, source: int, offset: int, count: int) -> int:
+        sent.append(sendfile(out, source, offset, count))
+        return sent[-1]
+
+    monkeypatch.setattr(os, "sendfile", noting)
+    some = type("Some", (), {"copied": 100_000, "fileno": lambda _: number})()
+    message = {**lent(some, 7, SIZE - 7), "type": LENT}
+    assert (await answer(saying(start(200, length(SIZE - 7)), message)))[1] == CONTENT[7:]
+    assert sum(sent) == SIZE - 7 - 100_000
+
+
 async def test_a_client_that_takes_what_the_kernel_holds_is_not_stalled(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = iter((300_000, 300_000, 230_000, 150_000, 150_000, 5))
     told: list[int] = []
     monkeypatch.setattr(room.Room, "untaken", lambda _: next(queue))
-    copied = type("Copied", (), {"to_copy": True, "fileno": lambda _: number})()
+    copied = type("Copied", (), {"copied": 10, "fileno": lambda _: number})()
     message = {**lent(copied, 0, 10), "type": LENT, "taken": told.append}
     assert (await answer(saying(start(200, length(10)), message)))[1] == CONTENT[:10]
     assert told == [10, 0, 0]

@@ -74,8 +74,8 @@ def test_a_prepared_answer_is_written_the_same_each_time() -> None:
             b"etag": b'"a"',
             b"alt-svc": b"h3",
         }
-    assert prepared.http3 is not None
-    assert prepared.http2 is None
+    assert prepared.written.http3 is not None
+    assert prepared.written.http2 is None
 
 
 @pytest.mark.parametrize(
