@@ -13,8 +13,8 @@ import pytest
 from proxy.cache.cache import Cache
 from proxy.cache.options import CacheOptions
 from proxy.cache.serving.layer import Cached
-from proxy.integrity.rolling import make_pool
 from proxy.integrity.checking import Checking, Policy
+from proxy.integrity.rolling import make_pool
 from proxy.integrity.verified import Verified
 from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord
