@@ -29,12 +29,12 @@ UNSENT = 512 * 1024
 # That of a client that takes a file quickly. What it holds then is no memory of its own, but pages
 # that are in memory anyway.
 UNSENT_QUICK = 8 * UNSENT
-# Where there is room, there is for so much: the kernel says so when half of what it may hold unsent
-# is free. Asked less often, it also wakes us less often.
-ENOUGH = 128 * 1024
 # What TLS is given at once where there is room: four records, a little short, so that they leave
 # as one packet of 64 KiB, headers and all. Half a packet costs the kernel as much as a whole one.
 FOUR_RECORDS = 4 * (16 * 1024 - 64)
+# Where there is room, there is for so much: the kernel says so when half of what it may hold unsent
+# is free. Asked less often, it also wakes us less often.
+ENOUGH = 2 * FOUR_RECORDS
 
 
 def untaken(number: int) -> int:

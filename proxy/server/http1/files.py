@@ -16,15 +16,14 @@ import socket
 from typing import Any, Protocol
 
 from proxy.server.files import AHEAD, FileToSend, Scratch
-from proxy.server.room import FOUR_RECORDS, UNSENT, UNSENT_QUICK, Room
+from proxy.server.room import ENOUGH, UNSENT, UNSENT_QUICK, Room
 from proxy.server.state import Peer
 from proxy.server.zero_copy import BYTES_OF_PROGRESS, OFFER_ELSEWHERE, OFFER_IN_CLEAR
 
 # Sent by one call: 400 µs of work.
 _PIECE = 2 * AHEAD
-# Read at once where the kernel can't send it; and until the client has taken as much as the kernel
-# may hold without making us wait, so that little is left with the transport if it stops.
-_COPIED, _COPIED_FIRST = 4 * FOUR_RECORDS, FOUR_RECORDS
+# Read at once where the kernel can't send it. What there is no room for is read again.
+_COPIED = 2 * ENOUGH
 _SCRATCH = Scratch(_COPIED)
 # Seconds between two questions whether the client has what was sent; they get rarer.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.5
@@ -63,8 +62,8 @@ class Outlet(Protocol):
         """Waits for the client to take what was sent, or for the others to have their turn."""
         ...
 
-    def write_scratch(self, body: memoryview) -> bool:
-        """Writes all of a body that is small; whether the memory can be used again."""
+    def write_scratch(self, body: memoryview, room: Room | None) -> int:
+        """Writes as much of a body as there is room for, ENOUGH at least; returns how much."""
         ...
 
     def pause_writing(self) -> None:
@@ -140,20 +139,17 @@ async def _send_all(outlet: Outlet, room: Room, file: FileToSend) -> None:
 
 async def _copy(outlet: Outlet, room: Room | None, file: FileToSend, left: int) -> None:
     """Reads and writes what is left."""
-    at_once = 0
     while left:
         while room is not None and not room.there():
             await _wait_for(outlet, room, file)
-            at_once = 0
-        size = min(left, _COPIED if at_once >= UNSENT else _COPIED_FIRST)
+        size = min(left, _COPIED)
         if not file.is_near(size):
             await file.look(min(left, AHEAD))
         view = _SCRATCH.view(size)
-        count = file.read_into([view], left)
-        if not outlet.write_scratch(view[:count]):
-            _SCRATCH.give_away()
+        count = outlet.write_scratch(view[: file.read_into([view], left)], room)
+        if outlet.transport.get_write_buffer_size():
+            _SCRATCH.give_away()  # the transport has kept some of it
         del view
-        at_once += count
         if outlet.must_wait(count):
             await outlet.wait()
         if outlet.lost:
