@@ -53,9 +53,14 @@ class PageCache:
         """
         cached = 0 if surely else self._cached(number, offset, count)
         if cached:
-            pages = (offset + count - 1) // mmap.PAGESIZE - offset // mmap.PAGESIZE + 1
-            return cached >= pages and self._samples(number, offset, count)
+            return cached >= _pages(offset, count) and self._samples(number, offset, count)
         return self._all(number, offset, count)
+
+    def holds_much(self, number: int, offset: int, count: int) -> bool:
+        """As `holds`, of so much that it could not all be read; false too where it can't be told
+        otherwise."""
+        all_cached = self._cached(number, offset, count) >= _pages(offset, count)
+        return all_cached and self._samples(number, offset, count)
 
     def _cached(self, number: int, offset: int, count: int) -> int:
         """How many pages are there; 0 if it can't be told."""
@@ -69,10 +74,13 @@ class PageCache:
 
     def _samples(self, number: int, offset: int, count: int) -> bool:
         byte, last = self._byte, offset + count - 1
-        for place in range(offset, last, _RUN):
-            if _read(number, byte, place) != 1:
-                return False
-        return _read(number, byte, last) == 1
+        try:
+            for place in (*range(offset, last, _RUN), last):
+                if os.preadv(number, byte, place, NO_WAIT) != 1:
+                    return False
+        except OSError:
+            return False
+        return bool(NO_WAIT)
 
     def _all(self, number: int, offset: int, count: int) -> bool:
         for place in range(offset, offset + count, _SCRATCH):
@@ -80,6 +88,11 @@ class PageCache:
             if _read(number, [self._scratch[:length]], place) != length:
                 return False
         return True
+
+
+def _pages(offset: int, count: int) -> int:
+    """How many pages these bytes lie in."""
+    return (offset + count - 1) // mmap.PAGESIZE - offset // mmap.PAGESIZE + 1
 
 
 def leave_to_threads(number: int) -> None:

@@ -15,6 +15,7 @@ import ssl
 
 from proxy.server.admission import party_of
 from proxy.server.descriptors import Spare
+from proxy.server.room import UNSENT
 from proxy.server.seat import Protocols, Seat
 from proxy.server.state import ServerState
 
@@ -28,11 +29,6 @@ _AT_ONCE = 64
 HANDSHAKE_TIMEOUT = 10.0
 # Seconds to wait for the client's close_notify; it owes us none.
 _TLS_SHUTDOWN_TIMEOUT = 2.0
-# What the kernel may hold of a connection beyond what is on the wire. Without a bound a reader
-# that stops costs it 4 MB. SO_SNDBUF would bound the speed of distant clients too; this does not,
-# but a smaller one costs processor time: s/GB in clear 0.28 with 128 KiB, 0.25 with 512 KiB, 0.22
-# with 1 MiB, 0.20 without.
-_UNSENT = 512 * 1024
 # A refused client is given this long (seconds) to read why; so many at once, the others none.
 _EXPLAINED_FOR, _MOST_EXPLAINED = 1.0, 64
 # Seconds without accepting, when there is not even a descriptor to refuse with.
@@ -68,7 +64,7 @@ class Acceptor:
         if listener.family != socket.AF_UNIX:  # what is accepted inherits both
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         listener.listen(_BACKLOG)
         self._loop.add_reader(listener, self._accept_some)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,30 @@ from proxy.origins.resident import bring, page_cache
 from proxy.origins.threads import Descriptor
 from proxy.server.zero_copy import PATH
 
-# How far ahead pages are looked for.
-AHEAD = 1024 * 1024
+# How far ahead pages are looked for, and fetched where they are not in memory; and for how many it
+# is asked whether all are.
+AHEAD, _FAR = 1024 * 1024, 8 * 1024 * 1024
+
+
+class Scratch:
+    """Where bytes are read that are written at once: one buffer for a whole event loop, since
+    nothing is awaited in between. One for each read would leave the processor's cache, and a
+    reader that stops would keep it.
+    """
+
+    __slots__ = ("_buffer", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._buffer = memoryview(bytearray(size))
+
+    def view(self, size: int) -> memoryview:
+        """The first so many bytes of it (at most its size), with anything in them."""
+        return self._buffer[:size]
+
+    def give_away(self) -> None:
+        """Whoever has views of it keeps them: others get another buffer from now on."""
+        self._buffer = memoryview(bytearray(self.size))
 
 
 class FileToSend:
@@ -34,12 +56,13 @@ class FileToSend:
     """
 
     __slots__ = (
-        "_fetch", "_follows", "_looked_to", "_own", "_taken", "_was_cold",
+        "_fetch", "_follows", "_looked_to", "_own", "_stop", "_taken", "_was_cold",
         "copied", "count", "more", "number", "offset",
     )  # fmt: skip
 
     def __init__(self, number: int, offset: int, count: int, *, more: bool) -> None:
         self.number, self.offset, self.count, self.more = number, offset, count, more
+        self._stop = offset + count
         self._follows = self._was_cold = False
         self.copied = 0
         self._own: Descriptor | None = None
@@ -88,14 +111,26 @@ class FileToSend:
         """Waits until the first bytes are in memory; raises what reading the file raises."""
         await self.look(min(self.count, AHEAD))
 
+    def is_near(self, size: int) -> bool:
+        """Whether the next bytes are known to be in memory."""
+        return self.offset + size <= self._looked_to
+
     async def look(self, size: int) -> None:
-        """Makes sure that the next bytes are in memory."""
-        if self.offset + size <= self._looked_to:
+        """Makes sure that the next bytes are in memory, and with them perhaps those behind."""
+        if self.is_near(size) or self._look_far():
             return
         if not page_cache.holds(self.number, self.offset, size, surely=self._was_cold):
             self._was_cold = True
             await self._fetch(self.offset, size)
         self._looked_to = self.offset + size
+
+    def _look_far(self) -> bool:
+        """Whether much is in memory, which is asked for at once: as is usual, or not at all."""
+        size = min(_FAR, self._stop - self.offset)
+        if self._was_cold or not page_cache.holds_much(self.number, self.offset, size):
+            return False
+        self._looked_to = self.offset + size
+        return True
 
     def look_again(self) -> None:
         """It was a while ago: what was in memory may no longer be."""
@@ -103,12 +138,19 @@ class FileToSend:
 
     async def read(self, size: int, left: int) -> bytes:
         """The next `size` bytes, or fewer; `left` are to come in all."""
-        if self.offset + size > self._looked_to:
+        if not self.is_near(size):
             await self.look(min(left, AHEAD))
         data = os.pread(self.number, size, self.offset)
         if not data:
             raise self.too_short(left)
         return data
+
+    def read_into(self, buffers: Sequence[memoryview], left: int) -> int:
+        """Reads the next bytes, which are known to be in memory; returns how many."""
+        count = os.preadv(self.number, buffers, self.offset)
+        if not count:
+            raise self.too_short(left)
+        return count
 
     def passed(self, count: int) -> None:
         """So many bytes were sent."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from proxy.server import accepting
+from proxy.server.room import UNSENT
 from proxy.server.serving import Limits
 from tests.server import talk
 from tests.server.http1.test_exchange import served
@@ -98,5 +98,5 @@ async def test_clients_get_small_buffers_in_the_kernel() -> None:
     async with served(ToyApp(b"")) as (serving, port), held(port, 1):
         [connection] = serving._state.connections
         own = connection.transport.get_extra_info("socket")
-        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == accepting._UNSENT
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

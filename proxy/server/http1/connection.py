@@ -18,7 +18,7 @@ from proxy.server.http1.exchange import Exchange
 from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer, write_fields
 from proxy.server.http1.parser import RequestHead, RequestParser
 from proxy.server.requests import Refused
-from proxy.server.room import behind
+from proxy.server.room import ENOUGH, FOUR_RECORDS, Room, behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Seconds for a whole head, from its first byte. nginx and Apache give 20 to 60; heads fit into a
@@ -255,6 +255,15 @@ class Http1(ClientProtocol):
                 return
             self._unwritten = max(0, len(view) - at - step)
             self.transport.write(view[at : at + step])
+
+    def write_scratch(self, body: memoryview, room: Room | None) -> int:
+        """Writes as much of a body as there is room for, ENOUGH at least; returns how much."""
+        write, step = self.transport.write, FOUR_RECORDS if self.peer.tls else ENOUGH
+        for at in range(0, len(body), step):
+            if at and not at % ENOUGH and (room is None or not room.there()):
+                return at
+            write(body[at : at + step])
+        return len(body)
 
     def untaken(self) -> int:
         """How many bytes of what was to be written the client does not have yet."""

@@ -28,6 +28,10 @@ class Line(Outlet, Protocol):
         """What the server shares: the app, the tally."""
         ...
 
+    async def write_large(self, body: bytes) -> None:
+        """Writes a body so that the transport never holds much of it."""
+        ...
+
     def untaken(self) -> int:
         """How many bytes of what was to be written the client does not have yet."""
         ...

@@ -9,14 +9,16 @@ import asyncio
 from functools import partial
 from time import monotonic
 
+from proxy.server.files import FileToSend
 from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode, StreamFault
 from proxy.server.http2.fields import Head
 from proxy.server.http2.heads import BLOCKS
+from proxy.server.http2.straight import MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, Room, behind
+from proxy.server.room import ENOUGH, FOUR_RECORDS, Room, behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a millisecond.
@@ -24,12 +26,13 @@ _EFFORT = 256
 # Bytes joined into one write, and what the transport may hold before we wait for the client.
 _WRITE = 2**16
 # In clear we wait until the kernel has taken everything. TLS encrypts at once what it is given and
-# keeps the memory, so that it gets less, and only when the kernel has room. (uvloop's TLS never
-# wakes a writer whose high water is 0.)
-_WRITE_TLS = 2**15
+# keeps the memory, so that it gets no more than makes one packet, and only when the kernel has
+# room. (uvloop's TLS never wakes a writer whose high water is 0.)
+_WRITE_TLS = 4 * PAYLOAD
 _HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
 # A client as fast as we are never makes us wait; after so many bytes, others get their turn.
 _FAIR_SHARE = 2**20
+_FRAMED = FramedScratch()
 # Frames that wait for a client which does not read, while it makes us send more and more.
 _MOST_BACKLOG = 1024
 # Seconds in which a frame or a head, once begun, must be here.
@@ -261,6 +264,29 @@ class Http2(ClientProtocol):
         self._written += len(data)
         self.connection.budget.earn(len(data))
         return len(data)
+
+    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
+        """Reads and writes what there is room for, of a stream that is alone; returns how many
+        bytes of the file. 0 where others have something to send, or wait for room too."""
+        if self.waiting or stream.unsent or not self.connection.sender.idle or self._over():
+            return 0
+        size = min(self.room_for(stream), left, MOST)
+        if not size:
+            return 0
+        framed, written = _FRAMED.read(file, stream.id, size, left), 0
+        while written < len(framed) and not self.paused and self.has_room():
+            piece = framed[written : written + FOUR_RECORDS]
+            self.transport.write(piece)
+            self._credit -= len(piece)
+            written += len(piece)
+        if self.transport.get_write_buffer_size():
+            _FRAMED.give_away()  # the transport has kept some of it
+        sent = content_of(written)
+        self.connection.sender.sent_straight(stream, sent)
+        self._written += written
+        self.connection.budget.earn(written)
+        self._progress = self._loop.time()
+        return sent
 
     def room_for(self, stream: Stream) -> int:
         """How many bytes of the stream could be written at once, beyond those that wait already.

@@ -117,6 +117,11 @@ class Sender:
             self._ready = []
         return out
 
+    def sent_straight(self, stream: Stream, size: int) -> None:
+        """So many bytes of a body were written past the schedule, which was empty."""
+        self.outflow.size -= size
+        stream.outflow.size -= size
+
     def _turn(self, stream: Stream, out: list[Buffer], most: int) -> int:
         """Frames so many bytes of a stream at most; returns how many."""
         size = left = min(stream.outflow.size, self.outflow.size, stream.unsent, most)

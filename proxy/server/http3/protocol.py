@@ -12,6 +12,7 @@ from typing import Protocol
 
 from aioquic.quic import events
 
+from proxy.server.files import FileToSend
 from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.budgets import Budget
 from proxy.server.http2.exchange import Exchange
@@ -234,6 +235,11 @@ class Http3(ClientProtocol):
         """Writes what is ready, once all who have something to say have said it."""
         if self._flushing is None and not self.paused:
             self._flushing = self._loop.call_soon(self._flush)
+
+    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
+        """Nothing: QUIC makes packets of what it is given."""
+        del stream, file, left
+        return 0
 
     def room_for(self, stream: Stream) -> int:
         """How many bytes of the stream QUIC would take at once."""

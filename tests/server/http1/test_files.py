@@ -338,6 +338,7 @@ async def test_a_lender_fetches_by_itself(number: int, monkeypatch: pytest.Monke
             fetched.append((offset, count))
 
     monkeypatch.setattr(PageCache, "holds", lambda *_, **__: False)
+    monkeypatch.setattr(PageCache, "holds_much", lambda *_: False)
     app = saying(start(200, length(SIZE)), lent(Lender(), 0, SIZE))
     assert (await answer(app))[1] == CONTENT
     assert fetched[0] == (0, 2**20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,14 @@ async def test_what_waits_to_be_written_takes_its_room(
         sizes.append(size)
         return await read(self, size, left)
 
+    read_into = FileToSend.read_into
+
+    def noted_into(self: FileToSend, buffers: Sequence[memoryview], left: int) -> int:
+        sizes.append(sum(map(len, buffers)))
+        return read_into(self, buffers, left)
+
     monkeypatch.setattr(FileToSend, "read", noted)
+    monkeypatch.setattr(FileToSend, "read_into", noted_into)
     async with connected(app, window=False) as (_, client):
         stream = client.request("/")
         while len(client.answers[stream].body) < 65535:
