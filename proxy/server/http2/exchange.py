@@ -154,15 +154,23 @@ class Exchange:
         if self._stream.unsent < LOW_WATER:
             _wake(self._sending)
 
-    def end(self) -> int:
-        """The stream is over; returns how many bytes of its request were left unread."""
+    def end(self, *, told: bool = True) -> int:
+        """The stream is over; returns how many bytes of its request were left unread.
+
+        The app is not `told` where many end at once: then `tell` it.
+        """
         self.over = True
         self.gone = not self._stream.response_ended
         unread = sum(map(len, self._body))
         self._body.clear()
+        if told:
+            self.tell()
+        return unread
+
+    def tell(self) -> None:
+        """Has the app hear that the stream is over."""
         _wake(self._receiving)
         _wake(self._sending)
-        return unread
 
     # --- the app's side -------------------------------------------------------------------------
 
