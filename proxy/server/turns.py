@@ -47,7 +47,7 @@ class Turns:
     def take(self, worker: Worker) -> bool:
         """There is something to do: does it at once if this turn has time for it.
 
-        Returns whether some of it waits. Nothing changes for one that waits already.
+        Returns whether it waits already, since another time; then nothing changes.
         """
         if worker in self._waiting:
             return True
@@ -59,7 +59,7 @@ class Turns:
         else:
             self._waiting.add(worker)
             self._new.add(worker.party or "", worker)
-        return worker in self._waiting
+        return False
 
     def charge(self, seconds: float) -> None:
         """What a worker has made others do in this turn."""

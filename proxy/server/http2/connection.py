@@ -20,9 +20,6 @@ from proxy.server.http2.frames import Frame, Setting
 from proxy.server.http2.heads import bare_head
 from proxy.server.http2.streams import Stream
 
-# Effort of a request, beside that of its frames.
-_OF_A_REQUEST = 4
-
 
 class Connection(Core):
     """The state of one connection.
@@ -77,7 +74,7 @@ class Connection(Core):
 
     def step(self, effort: int) -> bool:
         """Handles frames worth so much effort (a plain frame, or a decoded field, is one; a
-        request is four more).
+        request is one more).
 
         Returns whether more wait; let others have their turn then.
         """
@@ -177,7 +174,7 @@ class Connection(Core):
         if end:
             stream.end_request()
         self.streams[stream_id] = stream
-        self._effort -= _OF_A_REQUEST
+        self._effort -= 1
         self.budget.earn_request()
         if head.refused:
             self.budget.spend(Kind.RESET)

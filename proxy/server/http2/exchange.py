@@ -150,8 +150,12 @@ class Exchange:
         _wake(self._receiving)
 
     def moved(self) -> None:
-        """Bytes of the response were written."""
-        if self._stream.unsent < LOW_WATER:
+        """Bytes of the response were written.
+
+        Who waits for room to read a file by is asked by `try_again`: a window of a few bytes that
+        are gone with this would wake it for nothing.
+        """
+        if self._stream.unsent < LOW_WATER and self not in self._owner.waiting:
             _wake(self._sending)
 
     def end(self, *, told: bool = True) -> int:

@@ -94,7 +94,7 @@ class Http2(ClientProtocol):
         """Handles what came, some of it later if it is much, or if others send much."""
         if not self._closing:
             self.connection.receive(data)
-            if self.state.turns.take(self) and not self._closing:
+            if self.state.turns.take(self):
                 self._hold(True)
 
     def work(self) -> bool:
