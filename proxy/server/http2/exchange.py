@@ -152,8 +152,8 @@ class Exchange:
     def moved(self) -> None:
         """Bytes of the response were written.
 
-        Who waits for room to read a file by is asked by `try_again`: a window of a few bytes that
-        are gone with this would wake it for nothing.
+        Who waits for room to read more of a file is woken by `try_again` only: there is no more of
+        it for bytes that have left.
         """
         if self._stream.unsent < LOW_WATER and self not in self._owner.waiting:
             _wake(self._sending)
