@@ -15,6 +15,7 @@ import ssl
 
 from proxy.server.admission import party_of
 from proxy.server.descriptors import Spare
+from proxy.server.fair_queue import FairQueue
 from proxy.server.room import UNSENT
 from proxy.server.seat import Protocols, Seat
 from proxy.server.state import ServerState
@@ -23,8 +24,9 @@ logger = logging.getLogger(__name__)
 
 # Connections the kernel holds until they are accepted; net.core.somaxconn may allow fewer.
 _BACKLOG = 1024
-# Accepted in one turn of the loop: about a millisecond.
-_AT_ONCE = 64
+# Accepted in one turn of the loop, and of these begun: about a millisecond each. The others wait,
+# those of each party in its turn: who connects again and again waits behind itself.
+_AT_ONCE, _BEGUN = 64, 4
 # Seconds. An honest handshake takes two round trips.
 HANDSHAKE_TIMEOUT = 10.0
 # Seconds to wait for the client's close_notify; it owes us none.
@@ -58,6 +60,8 @@ class Acceptor:
         self._tls = tls
         self._spare = Spare()
         self._explained: set[socket.socket] = set()
+        self._accepted: FairQueue[tuple[socket.socket, str]] = FairQueue()
+        self._beginning: asyncio.Handle | None = None
         self._refused, self._logged = 0, -math.inf
         self._loop = asyncio.get_running_loop()
         listener.setblocking(False)
@@ -66,7 +70,7 @@ class Acceptor:
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         listener.listen(_BACKLOG)
-        self._loop.add_reader(listener, self._accept_some)
+        self._loop.add_reader(listener, self._be_ready)
 
     def close(self) -> None:
         """Takes what is already queued, and stops. Safe twice."""
@@ -77,8 +81,17 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
             self._listener.close()
             self._spare.close()
+            if self._beginning is not None:
+                self._beginning.cancel()
+            self._begin_some(len(self._accepted))
             for refused in list(self._explained):
                 self._forget(refused)
+
+    def _be_ready(self) -> None:
+        """Somebody is at the door."""
+        self._accept_some()
+        if self._beginning is None:
+            self._begin_some()
 
     def _accept_some(self) -> int:
         """Accepts what is there, up to a bound; returns how many."""
@@ -100,10 +113,16 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, address: object) -> None:
         party = party_of(str(address[0])) if isinstance(address, tuple) else ""
-        if self._state.admission.admit(party):
-            self._state.spawn(self._begin(accepted, party))
-        else:
+        if not self._state.admission.admit(party):
             self._refuse(accepted)
+            return
+        self._accepted.add(party, (accepted, party))
+
+    def _begin_some(self, most: int = _BEGUN) -> None:
+        """Begins connections that were accepted; the rest in the next turn of the loop."""
+        for _ in range(min(most, len(self._accepted))):
+            self._state.spawn(self._begin(*self._accepted.next()))
+        self._beginning = self._loop.call_soon(self._begin_some) if self._accepted else None
 
     async def _begin(self, accepted: socket.socket, party: str) -> None:
         secure = self._tls is not None
@@ -168,7 +187,7 @@ class Acceptor:
     def _listen_again(self) -> None:
         self._spare.take()
         if self._listener.fileno() >= 0:
-            self._loop.add_reader(self._listener, self._accept_some)
+            self._loop.add_reader(self._listener, self._be_ready)
 
     def _note_refusal(self, reason: str, why: str) -> None:
         self._state.refused[reason] += 1

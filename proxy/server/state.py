@@ -17,6 +17,7 @@ from proxy.observability.flow_metrics import SHED
 from proxy.server.admission import Admission
 from proxy.server.descriptors import most_connections
 from proxy.server.hot import HotPath
+from proxy.server.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,14 @@ class Limits:
 
 @dataclass(slots=True)
 class Tally:
-    """Responses of one process: how many run, and how those ended that have."""
+    """Responses of one process: how many run, how those ended that have, and how many handlers wait
+    to be started."""
 
     running: int = 0
     finished: int = 0
     failed: int = 0
     cut: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class ServerState:
         draining: whether connections should take no more requests than are on their way.
         connections: those that are open.
         refused: how many connections and requests were, by reason.
+        turns: whose HTTP/2 frames are handled next.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, hot: HotPath | None = None) -> None:
@@ -79,6 +83,7 @@ class ServerState:
         self.limits = limits
         self.tally = Tally()
         self.draining = False
+        self.turns = Turns()
         most = most_connections(limits.max_connections)
         self.admission = Admission(most, limits.max_connections_per_address)
         self.connections: set[ClientProtocol] = set()

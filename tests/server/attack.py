@@ -4,8 +4,8 @@
 
 Each opens connection after connection and floods it until it is told to stop; `--connections` are
 flooded at the same time. It ends after so many seconds, or so many units (frames, or requests with
-what undoes them). Loopback only. Printed is JSON: how many connections and units, how long a
-connection lasted at most, and what their GOAWAY said.
+what undoes them). "nothing" takes the processors only. Loopback only. Printed is JSON: how many
+connections and units, how long a connection lasted at most, and what their GOAWAY said.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ def _by_hundreds(one: int) -> bytes:
     return reset(stream) if turn % 2 else headers(stream, OBJECT)
 
 
+def _increments(one: int) -> bytes:
+    """The windows of a hundred streams grow by a byte each, and that of the connection."""
+    return update(2 * ((one - 3) // 2 % _AT_ONCE) + 3, 1) + update(0, 1)
+
+
 FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
     "rapid reset": (b"", lambda one: headers(one) + reset(one)),
     "rapid reset of an object": (b"", lambda one: headers(one, OBJECT) + reset(one)),
@@ -84,6 +89,10 @@ FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
     "large continuation": (headers(1, whole=False), _large_continuation),
     "references": (b"", lambda one: frame(frames.HEADERS, b"\x82" * 2000, one, 5)),
     "tiny windows": (settings((4, 1)), lambda one: headers(one, OBJECT)),
+    "tiny increments": (
+        settings((4, 1)) + b"".join(headers(2 * one + 3, OBJECT) for one in range(_AT_ONCE)),
+        _increments,
+    ),
     "hpack bomb": (_PLANTED, lambda one: frame(frames.HEADERS, b"\xbe" * 4000, one, 5)),
 }
 
@@ -97,6 +106,16 @@ def _told(connection: socket.socket) -> int | None:
         while (one := reader.next()) is not None:
             said = frames.word_of(one.payload[4:]) if one.kind == frames.GOAWAY else said
     return said
+
+
+# No flood: as much work for the attacker, and nothing that is sent.
+NOTHING = "nothing"
+
+
+def _burn(until: float) -> None:
+    chunks = _each(FLOODS["references"][1])
+    while time.monotonic() < until:
+        next(chunks)
 
 
 @dataclass
@@ -146,6 +165,9 @@ def attack(port: int, name: str, seconds: float, connections: int, units: int) -
     until, flooded = time.monotonic() + seconds, Flooded()
 
     def go_on() -> None:
+        if name == NOTHING:
+            _burn(until)
+            return
         flood(port, name, until, flooded)
         while time.monotonic() < until and not 0 < units <= flooded.units:
             flood(port, name, until, flooded)
@@ -160,7 +182,7 @@ def main() -> None:
     """Attacks as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    parser.add_argument("name", choices=list(FLOODS))
+    parser.add_argument("name", choices=[*FLOODS, NOTHING])
     parser.add_argument("seconds", type=float)
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--units", type=int, default=0)

@@ -100,3 +100,41 @@ async def test_clients_get_small_buffers_in_the_kernel() -> None:
         own = connection.transport.get_extra_info("socket")
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_who_connects_again_and_again_waits_behind_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred from one address, then one from another, all before the first is begun."""
+    begun: list[str] = []
+    begin = accepting.Acceptor._begin
+
+    async def note(self: accepting.Acceptor, accepted: socket.socket, party: str) -> None:
+        begun.append(party)
+        await begin(self, accepted, party)
+
+    monkeypatch.setattr(accepting.Acceptor, "_begin", note)
+    async with served(ToyApp(b"")) as (serving, port):
+        with contextlib.ExitStack() as stack:
+            for number in range(60):
+                host = "127.0.0.2" if number == 59 else "127.0.0.1"
+                one = stack.enter_context(socket.socket())
+                one.bind((host, 0))
+                one.connect(("127.0.0.1", port))
+            async with asyncio.timeout(5):
+                while serving.connections < 60:
+                    await asyncio.sleep(0)
+        assert len(begun) == 60
+        assert begun.index("127.0.0.2") == 1
+
+
+async def test_what_was_accepted_is_begun_when_no_more_is() -> None:
+    async with served(ToyApp(b"")) as (serving, port):
+        with contextlib.ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for door in serving._doors:
+                door.close()
+            async with asyncio.timeout(5):
+                while serving.connections < 20:
+                    await asyncio.sleep(0.001)

@@ -1,9 +1,10 @@
 """Those who are not attacking, in processes of their own, and what they saw meanwhile.
 
-    python -m tests.siege.bystanders fresh|sibling PORT
+    python -m tests.siege.bystanders fresh|sibling PORT [PID]
 
 `fresh` asks for a small object on a new connection, fifty times a second at most; it is its waits
-that are measured. `sibling` asks again and again over one HTTP/2 connection, which must not break.
+that are measured, and beside them for how long a process, the server's, was at work meanwhile.
+`sibling` asks again and again over one HTTP/2 connection, which must not break.
 Both go on until their standard input ends, and then print what they saw as JSON.
 """
 
@@ -18,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from tests.siege.objects import ROOT, SMALL, SMALL_BODY
 
@@ -28,9 +29,11 @@ _PATIENCE = 20.0
 
 @dataclass
 class Seen:
-    """What both saw: waits in milliseconds, and what was not as it should be."""
+    """What both saw: waits in milliseconds, of these what the server itself was at work (its
+    processor time, whatever else the machine does), and what was not as it should be."""
 
     latencies: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     siblings: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -41,10 +44,10 @@ class Seen:
 
 
 @contextmanager
-def watching(port: int) -> Iterator[Seen]:
+def watching(port: int, pid: int = 0) -> Iterator[Seen]:
     """Both look on while the block runs; what they saw is there when it has ended."""
     seen = Seen()
-    both = [_start(kind, port) for kind in ("fresh", "sibling")]
+    both = [_start(kind, port, pid) for kind in ("fresh", "sibling")]
     try:
         yield seen
     finally:
@@ -52,29 +55,35 @@ def watching(port: int) -> Iterator[Seen]:
             out, _ = one.communicate(timeout=2 * _PATIENCE)
             said = json.loads(out)
             seen.latencies += said["latencies"]
+            seen.worked += said["worked"]
             seen.siblings += said["siblings"]
             seen.faults += said["faults"]
 
 
-def idle(port: int, seconds: float) -> Seen:
+def idle(port: int, seconds: float, pid: int = 0) -> Seen:
     """What they see of a server that nobody attacks."""
-    with watching(port) as seen:
+    with watching(port, pid) as seen:
         time.sleep(seconds)
     return seen
 
 
-def _start(kind: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.siege.bystanders", kind, str(port)]
+def _start(kind: str, port: int, pid: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.siege.bystanders", kind, str(port), str(pid)]
     one = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert one.stdout is not None
     one.stdout.readline()  # it has begun
     return one
 
 
-def _be_fresh(port: int, over: threading.Event, seen: Seen) -> None:
+def _work_of(pid: int) -> float:
+    """Seconds of processor time of a process so far (clock_getcpuclockid of Linux)."""
+    return time.clock_gettime(~pid << 3 | 2) if pid else 0.0
+
+
+def _be_fresh(port: int, pid: int, over: threading.Event, seen: Seen) -> None:
     request = f"GET /{SMALL} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     while not over.wait(_PAUSE):
-        began, answer = time.monotonic(), b""
+        began, worked, answer = time.monotonic(), _work_of(pid), b""
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as one:
                 one.sendall(request)
@@ -86,6 +95,7 @@ def _be_fresh(port: int, over: threading.Event, seen: Seen) -> None:
             if not (answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(SMALL_BODY)):
                 seen.faults.append(f"fresh: {answer[:60]!r}")
         seen.latencies.append((time.monotonic() - began) * 1000)
+        seen.worked.append((_work_of(pid) - worked) * 1000)
 
 
 async def _be_sibling(port: int, over: threading.Event, seen: Seen) -> None:
@@ -108,21 +118,21 @@ def _wait_for_end(over: threading.Event) -> None:
     over.set()
 
 
-def main(kind: str, port: int) -> None:
+def main(kind: str, port: int, pid: int) -> None:
     """Looks on until standard input ends."""
     seen, over = Seen(), threading.Event()
     threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
     print("begun", flush=True)
     try:
         if kind == "fresh":
-            _be_fresh(port, over, seen)
+            _be_fresh(port, pid, over, seen)
         else:
             asyncio.run(_be_sibling(port, over, seen))
     except (OSError, TimeoutError) as error:
         seen.faults.append(f"{kind}: {error!r}")
-    shown = {"latencies": seen.latencies, "siblings": seen.siblings, "faults": seen.faults[:20]}
-    print(json.dumps(shown))
+    del seen.faults[20:]
+    print(json.dumps(asdict(seen)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

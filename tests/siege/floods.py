@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.siege.bystanders import Seen, idle, watching
-from tests.siege.criteria import Criterion, at_least, at_most, latency, within
+from tests.siege.criteria import Criterion, at_least, at_most, latency, own_work, within
 from tests.siege.objects import LARGE, MIB, ROOT
 from tests.siege.stage import IN_FLIGHT, Stage, Wish, over_directory, over_store
 
@@ -19,7 +19,7 @@ _CALM = 0xB  # ENHANCE_YOUR_CALM
 _TOLD_WITHIN = 1.0
 _NAMES = (
     "settings", "pings", "window updates", "continuation", "large continuation", "empty data",
-    "priorities", "references", "hpack bomb", "tiny windows",
+    "priorities", "references", "hpack bomb", "tiny windows", "tiny increments",
 )  # fmt: skip
 _STREAMS_PER_SCALE = 100
 _MOST_STARTED, _MOST_AT_ONCE = 500, 100
@@ -28,27 +28,38 @@ _IDLE = 4.0
 
 
 def floods(seconds: float, scale: int, only: str) -> Iterator[Criterion]:
-    """Each flood for so long from one connection at a time, and from a tenth of `scale`."""
+    """Each flood for so long from one connection at a time, and from a tenth of `scale`.
+
+    Attackers and others share the machine with the server, so that others wait for its processors,
+    too: how long is seen with attackers that work as much and send nothing.
+    """
     with over_directory(Wish(size=MIB)) as stage:
-        for name in _NAMES:
-            if only in ("", name):
-                for connections in (1, max(2, scale // 10)):
-                    yield from _flood(stage, name, seconds, connections)
+        for connections in (1, max(2, scale // 10)):
+            _, busy, _, _ = _attacked(stage, _told("nothing", seconds, connections), 0.1, lambda: 0)
+            for name in _NAMES:
+                if only in ("", name):
+                    yield from _flood(stage, name, seconds, connections, busy)
 
 
-def _flood(stage: Stage, name: str, seconds: float, connections: int) -> Iterator[Criterion]:
+def _told(name: str, seconds: float, connections: int) -> list[str]:
+    return [name, str(seconds), "--connections", str(connections)]
+
+
+def _flood(
+    stage: Stage, name: str, seconds: float, connections: int, busy: Seen
+) -> Iterator[Criterion]:
     what = f"{name}, {connections} at once"
     rest = stage.memory()
-    said, others, quiet, peak = _attacked(
-        stage, [name, str(seconds), "--connections", str(connections)], seconds, stage.memory
-    )
+    told = _told(name, seconds, connections)
+    said, others, quiet, peak = _attacked(stage, told, seconds, stage.memory)
     calm = said["said"] == [_CALM]
     yield at_least(f"{what}: connections flooded", said["connections"], 1)
     yield at_most(f"{what}: told something else than to calm down {said['said']}", not calm, 0)
     yield at_most(f"{what}: told nothing", said["silent"], 0)
     yield within(f"{what}: the longest until told", said["longest"], _TOLD_WITHIN)
     yield at_most(f"{what}: memory above rest", (peak - rest) / MIB, _MOST_MEMORY, " MiB")
-    yield latency(what, quiet.latencies, others.latencies)
+    yield latency(what, quiet.latencies, others.latencies, busy.latencies)
+    yield own_work(what, quiet.worked, others.worked)
     faults = quiet.faults + others.faults
     yield at_most(f"{what}: others' faults {faults[:3] or ''}", len(faults), 0)
 
@@ -98,18 +109,20 @@ def _attacked(
 ) -> tuple[dict[str, Any], Seen, Seen, float]:
     """Attacks; what the attacker says, what others saw meanwhile and what before and after, and
     the most that was sampled."""
-    quiet = idle(stage.port, min(rest, _IDLE))
+    [worker] = stage.workers
+    quiet = idle(stage.port, min(rest, _IDLE), worker)
     command = [sys.executable, "-m", "tests.server.attack", str(stage.port), *told]
     peak = 0.0
-    with watching(stage.port) as others:
+    with watching(stage.port, worker) as others:
         attack = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         while attack.poll() is None:
             peak = max(peak, sample())
             time.sleep(0.05)
         out, _ = attack.communicate()
     assert attack.returncode == 0
-    after = idle(stage.port, min(rest, _IDLE))
+    after = idle(stage.port, min(rest, _IDLE), worker)
     quiet.latencies += after.latencies
+    quiet.worked += after.worked
     quiet.siblings += after.siblings
     quiet.faults += after.faults
     said: dict[str, Any] = json.loads(out)

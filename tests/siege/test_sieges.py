@@ -10,7 +10,7 @@ import math
 import pytest
 
 from tests.siege.__main__ import SIEGES
-from tests.siege.criteria import Criterion, at_least, at_most, at_p99, latency
+from tests.siege.criteria import Criterion, at_least, at_most, at_p99, latency, own_work
 
 # Seconds, scale, and a part of each.
 SHORT = [
@@ -20,6 +20,7 @@ SHORT = [
     ("floods", 0.5, 50, "pings"),
     ("floods", 0.5, 50, "hpack bomb"),
     ("floods", 0.5, 50, "tiny windows"),
+    ("floods", 0.5, 50, "tiny increments"),
     ("resets", 1.0, 20, ""),
     ("drain", 3.0, 100, ""),
     ("workers", 4.0, 200, ""),
@@ -55,6 +56,17 @@ def test_others_wait_twice_as_long_or_20_ms() -> None:
     assert not latency("", [1.0], [20.1]).met
     assert latency("", [30.0], [60.0]).met
     assert not latency("", [30.0], []).met
+
+
+def test_what_a_busy_machine_does_is_said_beside() -> None:
+    line = str(latency("pings", [1.0], [9.0], [7.0]))
+    assert "others' p99 (idle 1.0 ms, with a machine as busy 7.0 ms): 9 ms" in line
+
+
+def test_the_servers_own_part_has_the_limit_of_the_whole() -> None:
+    assert own_work("", [1.0], [20.0]).met
+    assert not own_work("", [1.0], [20.1]).met
+    assert not own_work("", [30.0], []).met
 
 
 def test_the_99th_percentile_is_by_nearest_rank() -> None:

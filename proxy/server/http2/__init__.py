@@ -14,5 +14,7 @@ control     frames without head or body          connection  heads, bodies, the 
 On a transport:
 
 exchange    one request and its response, as ASGI speaks of them
+handlers    those of one connection: when they start, and hear of its end
+lingering   the last moments of a client that was told to go
 protocol    one connection: reads, writes, deadlines, its end
 """

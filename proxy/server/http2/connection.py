@@ -73,7 +73,8 @@ class Connection(Core):
         self._frames.feed(data)
 
     def step(self, effort: int) -> bool:
-        """Handles frames worth so much effort (a plain frame, or a decoded field, is one).
+        """Handles frames worth so much effort (a plain frame, or a decoded field, is one; a
+        request is one more).
 
         Returns whether more wait; let others have their turn then.
         """
@@ -173,6 +174,7 @@ class Connection(Core):
         if end:
             stream.end_request()
         self.streams[stream_id] = stream
+        self._effort -= 1
         self.budget.earn_request()
         if head.refused:
             self.budget.spend(Kind.RESET)

@@ -156,19 +156,31 @@ class Exchange:
         _wake(self._receiving)
 
     def moved(self) -> None:
-        """Bytes of the response were written."""
-        if self._stream.unsent < LOW_WATER:
+        """Bytes of the response were written.
+
+        Who waits for room to read more of a file is woken by `try_again` only: there is no more of
+        it for bytes that have left.
+        """
+        if self._stream.unsent < LOW_WATER and self not in self._owner.waiting:
             _wake(self._sending)
 
-    def end(self) -> int:
-        """The stream is over; returns how many bytes of its request were left unread."""
+    def end(self, *, told: bool = True) -> int:
+        """The stream is over; returns how many bytes of its request were left unread.
+
+        The app is not `told` where many end at once: then `tell` it.
+        """
         self.over = True
         self.gone = not self._stream.response_ended
         unread = sum(map(len, self._body))
         self._body.clear()
+        if told:
+            self.tell()
+        return unread
+
+    def tell(self) -> None:
+        """Has the app hear that the stream is over."""
         _wake(self._receiving)
         _wake(self._sending)
-        return unread
 
     # --- the app's side -------------------------------------------------------------------------
 

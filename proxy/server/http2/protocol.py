@@ -6,23 +6,24 @@ What the frames mean is decided in `connection.py`; this file never looks into o
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from time import monotonic
 
 from proxy.server.files import FileToSend
 from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
-from proxy.server.http2.faults import ErrorCode, StreamFault
+from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
+from proxy.server.http2.handlers import Handlers
 from proxy.server.http2.heads import BLOCKS
+from proxy.server.http2.lingering import Lingering, linger
 from proxy.server.http2.straight import MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
 from proxy.server.room import ENOUGH, FOUR_RECORDS, Room, behind
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
-# Frames or decoded fields between two looks at other connections: about a millisecond.
-_EFFORT = 256
+# Frames or decoded fields between two looks at other connections: about a quarter of a millisecond.
+_EFFORT = 64
 # Bytes joined into one write, and what the transport may hold before we wait for the client.
 _WRITE = 2**16
 # In clear we wait until the kernel has taken everything. TLS encrypts at once what it is given and
@@ -44,12 +45,6 @@ _STALL_TIMEOUT = 60.0
 _PROGRESS = 2**14
 # Seconds after the first GOAWAY in which requests are still taken that crossed it on the way.
 _LAST_CALL = 1.0
-# Seconds an app may go on whose client is gone: it hears of it at once, and is cancelled then.
-_GRACE = 1.0
-# Seconds we read on after the last word, so that a reset of the connection does not overtake it.
-_READ_ON = 2.0
-# Handlers in one process: beyond it streams are refused, which clients may try again.
-_MOST_RUNNING = 4096
 
 
 class Http2(ClientProtocol):
@@ -81,12 +76,11 @@ class Http2(ClientProtocol):
         self._credit = self._written = self._behind = 0
         self._most = _WRITE_TLS if peer.tls else _WRITE
         self._client = client_of(peer.client)
-        self._exchanges: dict[int, Exchange] = {}
-        self._tasks: dict[Exchange, asyncio.Task[None]] = {}
-        self._working: asyncio.Handle | None = None
+        self._handlers = Handlers(state, self._returned)
+        self._lingering: Lingering | None = None
         self._flushing: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._closing = False
+        self._closing = self._held = False
         self._idle_since = self._progress = self._whole_since = self._loop.time()
 
     # --- from the transport -------------------------------------------------------------------
@@ -100,22 +94,19 @@ class Http2(ClientProtocol):
         self._tick()
 
     def data_received(self, data: bytes) -> None:
-        """Handles what came, some of it later if it is much."""
+        """Handles what came, some of it later if it is much, or if others send much."""
         if not self._closing:
             self.connection.receive(data)
-            if self._working is None:
-                self._work()
+            if self.state.turns.take(self):
+                self._hold(True)
 
-    def _work(self) -> None:
-        waiting, self._working = self._working is not None, None
+    def work(self) -> bool:
+        """Handles some frames, and when all are handled starts some handlers."""
         if self._over():
-            return
-        if self.connection.step(_EFFORT):
-            if not waiting:
-                self.transport.pause_reading()
-            self._working = self._loop.call_soon(self._work)
-        elif waiting:
-            self.transport.resume_reading()
+            self._handlers.wind_up()
+            return self._handlers.wait
+        more = self.connection.step(_EFFORT)
+        self._hold(more)
         if not self.connection.partial:
             self._whole_since = self._loop.time()
         if self.connection.failed is not None:
@@ -124,6 +115,18 @@ class Http2(ClientProtocol):
             self.abort()
         else:
             self._flush()
+            if not more:
+                self._handlers.start_some()
+        return more or self._handlers.wait
+
+    def _hold(self, held: bool) -> None:
+        """Reads no more as long as what was read is not handled."""
+        if held != self._held:
+            self._held = held
+            if held:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
 
     def eof_received(self) -> bool | None:
         """The client sends no more: it can't open its windows, so that it is gone."""
@@ -142,10 +145,13 @@ class Http2(ClientProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tells the handlers."""
         self._closing = True
-        for handle in (self._timer, self._flushing, self._working):
+        for handle in (self._timer, self._flushing):
             if handle is not None:
                 handle.cancel()
+        if self._lingering is not None:
+            self._lingering.end()
         self.connection.abandon()
+        self.state.turns.take(self)
         if self._room is not None:
             self._room.forget()
             self._room.close()
@@ -158,14 +164,7 @@ class Http2(ClientProtocol):
         """Starts a handler, if there are not too many, counting those whose stream is gone."""
         if self._answer_at_once(stream, head):
             return
-        full = len(self._tasks) >= self.state.limits.max_streams
-        if full or self.state.tally.running >= _MOST_RUNNING:
-            self.state.refused["requests"] += 1
-            raise StreamFault(ErrorCode.REFUSED_STREAM, "too many handlers")
-        exchange = Exchange(self, stream, head)
-        self._exchanges[stream.id] = exchange
-        task = self._tasks[exchange] = self.state.spawn(exchange.run())
-        task.add_done_callback(partial(self._left, exchange))
+        self._handlers.add(stream, Exchange(self, stream, head))
 
     def _answer_at_once(self, stream: Stream, head: Head) -> bool:
         """Whether the application had a whole answer, and the client's windows room for it."""
@@ -196,35 +195,19 @@ class Http2(ClientProtocol):
 
     def body(self, stream: Stream, data: bytes) -> None:
         """Passes bytes of a request on."""
-        self._exchanges[stream.id].put(data)
+        self._handlers.exchanges[stream.id].put(data)
 
     def request_ended(self, stream: Stream) -> None:
         """Passes the end of a request on."""
-        self._exchanges[stream.id].end_body()
+        self._handlers.exchanges[stream.id].end_body()
 
     def over(self, stream: Stream) -> None:
         """Takes a stream from its handler, and in the end the handler itself."""
-        exchange = self._exchanges.pop(stream.id, None)
-        if exchange is None:
-            return
-        self.connection.credit_connection(exchange.end())
-        if exchange.gone:
-            self._give_up(exchange)
+        self.connection.credit_connection(self._handlers.over(stream, later=self._closing))
 
-    def _give_up(self, exchange: Exchange) -> None:
-        task = self._tasks.get(exchange)
-        if task is not None and not exchange.started:
-            task.cancel()
-        elif task is not None:
-            late = self._loop.call_later(_GRACE, task.cancel)
-            task.add_done_callback(lambda _: late.cancel())
-
-    def _left(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
-        del task
-        self._tasks.pop(exchange, None)
+    def _returned(self) -> None:
         self._idle_since = self._loop.time()
-        if not self._tasks:
-            self._close_if_done()
+        self._close_if_done()
 
     # --- to the transport -----------------------------------------------------------------------
 
@@ -248,8 +231,7 @@ class Http2(ClientProtocol):
         if self.waiting and not self.paused:
             for exchange in tuple(self.waiting):
                 exchange.try_again()
-        if not self._tasks:
-            self._close_if_done()
+        self._close_if_done()
 
     def _may_write(self) -> bool:
         """Whether the transport takes more without keeping it; in clear it says so itself."""
@@ -333,7 +315,7 @@ class Http2(ClientProtocol):
         if moved:
             self._progress = self._loop.time()
             for stream in moved:
-                exchange = self._exchanges.get(stream.id)
+                exchange = self._handlers.exchanges.get(stream.id)
                 if exchange is not None:
                     exchange.moved()
             moved.clear()
@@ -348,12 +330,12 @@ class Http2(ClientProtocol):
             return
         if self.paused:
             self._look_at_progress(now)
-        if self.connection.partial and now - self._whole_since >= _HEAD_TIMEOUT:
+        if self.connection.partial and not self._held and now - self._whole_since >= _HEAD_TIMEOUT:
             self.connection.fail(ErrorCode.PROTOCOL_ERROR)
             self._end()
-        elif not self._tasks and self.paused and now - self._progress >= keep_alive:
+        elif not self._handlers.busy and self.paused and now - self._progress >= keep_alive:
             self.abort()  # it takes nothing, a goodbye neither
-        elif not self._tasks and now - self._idle_since >= keep_alive:
+        elif not self._handlers.busy and now - self._idle_since >= keep_alive:
             self._say_goodbye()
         elif not self._has_more():
             self._progress = now
@@ -379,7 +361,7 @@ class Http2(ClientProtocol):
     def _close_if_done(self) -> None:
         """Ends a connection on which nothing runs and nothing more will."""
         last = self.connection.refusing or self.connection.leaving
-        if last and not (self._tasks or self._closing) and self.connection.sender.idle:
+        if last and not (self._handlers.busy or self._closing) and self.connection.sender.idle:
             self._close()
 
     def _say_goodbye(self) -> None:
@@ -392,12 +374,8 @@ class Http2(ClientProtocol):
         self.transport.write(b"".join(self.connection.sender.take(0)))
         self._closing = True
         self.connection.abandon()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._loop.call_later(_READ_ON, self.transport.abort)
-        else:
-            self.transport.close()  # which reads on until the client has heard of it
-        self.transport.resume_reading()
+        self.state.turns.take(self)
+        self._lingering = linger(self.transport, self.state.turns, self.party)
 
     def abort(self) -> None:
         """Closes at once; what has not left is lost."""
@@ -421,6 +399,7 @@ class Http2(ClientProtocol):
 
     def cut(self) -> None:
         """Cancels the handlers; what they leave open is reset."""
-        for task in list(self._tasks.values()):
-            task.cancel()
+        for stream in tuple(self._handlers.unstarted()):
+            self.connection.reset(stream, ErrorCode.REFUSED_STREAM)
+        self._handlers.cancel()
         self._last_call()

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h2.settings
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -179,3 +180,32 @@ async def test_a_file_that_is_given_may_be_closed_late(app: Lends) -> None:
     file.close()
     assert os.pread(app.number, 5, 3) == CONTENT[3:8]
     assert await asyncio.to_thread(os.lseek, app.number, 0, os.SEEK_CUR) == 0
+
+
+async def test_a_window_that_grows_by_a_byte_wakes_its_reader_once(
+    app: Lends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When there is room, and not again when the byte has left."""
+    done: list[int] = []
+    look_again = FileToSend.look_again
+
+    def note(self: FileToSend) -> None:
+        done.append(1)
+        look_again(self)
+
+    monkeypatch.setattr(FileToSend, "look_again", note)
+    async with connected(app, window=False) as (side, client):
+        client.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1})
+        client.flush()
+        stream = client.request("/")
+        await until(lambda: side.protocols and side.protocols[0].waiting)
+        while len(client.answers[stream].body) < 1:
+            await client.read_some()
+        done.clear()
+        for count in range(2, 102):
+            client.connection.increment_flow_control_window(1, stream)
+            client.flush()
+            while len(client.answers[stream].body) < count:
+                await client.read_some()
+        assert bytes(client.answers[stream].body) == CONTENT[:101]
+        assert len(done) <= 101
