@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from proxy.server import accepting
 from proxy.server.room import UNSENT
 from proxy.server.serving import Limits
 from tests.server import talk
