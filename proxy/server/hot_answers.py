@@ -116,7 +116,8 @@ class HotAnswers:
     ) -> PreparedAnswer | None:
         """The answer to a request without a body, prepared or made now. See `HotPath`.
 
-        Whether the application is to answer since it traces is drawn only for what would be found.
+        Whether the application is to answer since it traces is drawn only for what would be found;
+        once more, then, where what could be made turns out not to be at hand.
         """
         sampled = self._sampled
         found = self._answers.find(method, target, fields) if self._most else None
