@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.origins.resident import PageCache
 from proxy.server import room
+from proxy.server.files import FileToSend
 from proxy.server.http1 import files
 from proxy.server.zero_copy import LENT, PATH, TAKEN, ZERO_COPY
 from tests.server import talk
@@ -422,7 +423,7 @@ async def test_the_kernel_holds_more_for_a_client_that_is_quick(
     waits = iter((0.01, 0.5, 0.01))
     wait_for = files._wait_for
 
-    async def took(outlet: files.Outlet, room: room.Room, file: files.FileToSend) -> float:
+    async def took(outlet: files.Outlet, room: room.Room, file: FileToSend) -> float:
         await wait_for(outlet, room, file)
         return next(waits, 0.01)
 
