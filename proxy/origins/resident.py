@@ -74,13 +74,15 @@ class PageCache:
 
     def _samples(self, number: int, offset: int, count: int) -> bool:
         byte, last = self._byte, offset + count - 1
+        if not NO_WAIT:
+            return False
         try:
             for place in (*range(offset, last, _RUN), last):
                 if os.preadv(number, byte, place, NO_WAIT) != 1:
                     return False
         except OSError:
             return False
-        return bool(NO_WAIT)
+        return True
 
     def _all(self, number: int, offset: int, count: int) -> bool:
         for place in range(offset, offset + count, _SCRATCH):

@@ -31,7 +31,10 @@ UNSENT = 512 * 1024
 UNSENT_QUICK = 8 * UNSENT
 # What TLS is given at once where there is room: four records, a little short, so that they leave
 # as one packet of 64 KiB, headers and all. Half a packet costs the kernel as much as a whole one.
-FOUR_RECORDS = 4 * (16 * 1024 - 64)
+# But TLS keeps as much memory as it was ever given, so that it gets half of that of a client which
+# has not yet taken so many bytes of this connection.
+RECORD = 16 * 1024 - 64
+FOUR_RECORDS, PROVEN = 4 * RECORD, 4 * 1024 * 1024
 # Where there is room, there is for so much: the kernel says so when half of what it may hold unsent
 # is free. Asked less often, it also wakes us less often.
 ENOUGH = 2 * FOUR_RECORDS
@@ -53,6 +56,11 @@ def behind(transport: asyncio.Transport) -> int:
     """How many bytes that a transport was given its other end does not have yet."""
     own = transport.get_extra_info("socket")
     return transport.get_write_buffer_size() + untaken(own.fileno())
+
+
+def tls_piece(sent: int) -> int:
+    """How many bytes TLS is given at once on a connection on which so many were sent."""
+    return FOUR_RECORDS if sent >= PROVEN else FOUR_RECORDS // 2
 
 
 class Room:

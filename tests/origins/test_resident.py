@@ -54,6 +54,17 @@ def test_a_page_that_must_be_waited_for(
     assert not PageCache(counts=False).holds(number, 0, SIZE)
 
 
+def test_much_is_known_only_where_it_is_counted(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it would take too long to read."""
+    assert PageCache().holds_much(number, 0, SIZE)
+    assert not PageCache().holds_much(number, 0, SIZE + 4096)
+    assert not PageCache(counts=False).holds_much(number, 0, SIZE)
+    monkeypatch.setattr(resident, "NO_WAIT", 0)
+    assert not PageCache().holds_much(number, 0, SIZE)
+
+
 def test_a_missing_page_is_counted(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = PageCache()
     pages = -(-SIZE // 4096)

@@ -18,7 +18,7 @@ from proxy.server.http1.exchange import Exchange
 from proxy.server.http1.heads import CONTINUE, REQUEST_TIMEOUT, bare_answer, write_fields
 from proxy.server.http1.parser import RequestHead, RequestParser
 from proxy.server.requests import Refused
-from proxy.server.room import ENOUGH, FOUR_RECORDS, Room, behind
+from proxy.server.room import ENOUGH, Room, behind, tls_piece
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Seconds for a whole head, from its first byte. nginx and Apache give 20 to 60; heads fit into a
@@ -62,7 +62,7 @@ class Http1(ClientProtocol):
         self._reading = True
         self._writable: asyncio.Event | None = None
         self._paused = False
-        self._share = self._unwritten = 0
+        self._share = self._unwritten = self._copied = 0
         self._idle_since = self._loop.time()
         self._deadline = Deadline()
 
@@ -258,12 +258,15 @@ class Http1(ClientProtocol):
 
     def write_scratch(self, body: memoryview, room: Room | None) -> int:
         """Writes as much of a body as there is room for, ENOUGH at least; returns how much."""
-        write, step = self.transport.write, FOUR_RECORDS if self.peer.tls else ENOUGH
+        write, step = self.transport.write, tls_piece(self._copied) if self.peer.tls else ENOUGH
         for at in range(0, len(body), step):
             if at and not at % ENOUGH and (room is None or not room.there()):
-                return at
+                break
             write(body[at : at + step])
-        return len(body)
+        else:
+            at = len(body)
+        self._copied += at
+        return at
 
     def untaken(self) -> int:
         """How many bytes of what was to be written the client does not have yet."""

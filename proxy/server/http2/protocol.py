@@ -19,7 +19,7 @@ from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.lingering import Lingering, linger
 from proxy.server.http2.straight import MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, FOUR_RECORDS, Room, behind
+from proxy.server.room import ENOUGH, FOUR_RECORDS, RECORD, Room, behind, tls_piece
 from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a quarter of a millisecond.
@@ -29,7 +29,7 @@ _WRITE = 2**16
 # In clear we wait until the kernel has taken everything. TLS encrypts at once what it is given and
 # keeps the memory, so that it gets no more than makes one packet, and only when the kernel has
 # room. (uvloop's TLS never wakes a writer whose high water is 0.)
-_WRITE_TLS = 4 * PAYLOAD
+_WRITE_TLS = tls_piece(0) // RECORD * PAYLOAD
 _HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
 # A client as fast as we are never makes us wait; after so many bytes, others get their turn.
 _FAIR_SHARE = 2**20
@@ -244,6 +244,8 @@ class Http2(ClientProtocol):
         self.transport.write(data)
         self._credit -= len(data)
         self._written += len(data)
+        if self.peer.tls:
+            self._most = tls_piece(self._written) // RECORD * PAYLOAD
         self.connection.budget.earn(len(data))
         return len(data)
 
@@ -256,8 +258,9 @@ class Http2(ClientProtocol):
         if not size:
             return 0
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
+        step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
         while written < len(framed) and not self.paused and self.has_room():
-            piece = framed[written : written + FOUR_RECORDS]
+            piece = framed[written : written + step]
             self.transport.write(piece)
             self._credit -= len(piece)
             written += len(piece)

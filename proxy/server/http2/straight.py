@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from proxy.server.files import FileToSend, Scratch
 from proxy.server.http2 import frames
-from proxy.server.room import FOUR_RECORDS
+from proxy.server.room import RECORD
 
 # A frame with its header, and what is in it. No client may take less (RFC 9113 §6.5.2).
-FRAME = FOUR_RECORDS // 4
+FRAME = RECORD
 PAYLOAD = FRAME - frames.HEADER_SIZE
 _FRAMES = 16
 # Bytes of the file that are read at once, at most.

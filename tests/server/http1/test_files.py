@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.origins.resident import PageCache
 from proxy.server import room
+from proxy.server.files import FileToSend
 from proxy.server.http1 import files
 from proxy.server.zero_copy import LENT, PATH, TAKEN, ZERO_COPY
 from tests.server import talk
@@ -425,3 +426,59 @@ async def test_a_client_that_takes_what_the_kernel_holds_is_not_stalled(
     message = {**lent(copied, 0, 10), "type": LENT, "taken": told.append}
     assert (await answer(saying(start(200, length(10)), message)))[1] == CONTENT[:10]
     assert told == [10, 0, 0]
+
+
+async def test_the_kernel_holds_more_for_a_client_that_is_quick(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as little as before for one that makes us wait, and for what follows the file."""
+    held: list[int] = []
+    hold = room.Room.hold
+
+    def noted(self: room.Room, unsent: int) -> None:
+        held.append(unsent)
+        hold(self, unsent)
+
+    monkeypatch.setattr(room.Room, "hold", noted)
+    waits = iter((0.01, 0.5, 0.01))
+    wait_for = files._wait_for
+
+    async def took(outlet: files.Outlet, room: room.Room, file: FileToSend) -> float:
+        await wait_for(outlet, room, file)
+        return next(waits, 0.01)
+
+    monkeypatch.setattr(files, "_wait_for", took)
+    send, blocked = os.sendfile, [True, True, True]
+
+    def blocks_at_first(out: int, source: int, offset: int, count: int) -> int:
+        if blocked:
+            blocked.pop()
+            raise BlockingIOError
+        return send(out, source, offset, min(count, 4096))
+
+    monkeypatch.setattr(os, "sendfile", blocks_at_first)
+    app = saying(start(200, length(4096)), lent(number, 0, 4096))
+    assert (await answer(app))[1] == CONTENT[:4096]
+    assert held == [room.UNSENT_QUICK, room.UNSENT, room.UNSENT_QUICK, room.UNSENT]
+
+
+async def test_no_more_is_encrypted_than_there_is_room_for(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read for nothing is read again, and the client gets every byte once."""
+    asked = [0]
+
+    def now_and_then(self: room.Room) -> bool:
+        asked[0] += 1
+        return asked[0] % 3 != 2
+
+    taken: list[int] = []
+    monkeypatch.setattr(room.Room, "there", now_and_then)
+    message = {**lent(number, 0, SIZE), "type": LENT, "taken": taken.append}
+    tls, trusting = _trust()
+    app = saying(start(200, length(SIZE)), message)
+    async with served(app, tls=tls) as (_, port), talk.connected(port, trusting) as (got, asks):
+        asks.write(GET)
+        assert (await got.read()).endswith(CONTENT)
+    assert sum(taken) == SIZE
+    assert taken[0] == room.ENOUGH
