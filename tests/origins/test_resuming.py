@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from proxy.errors import (
 from proxy.origins.base import Origin
 from proxy.origins.memory import MemoryOrigin, StoredObject
 from proxy.origins.resuming import Resuming, Trouble
-from proxy.origins.retrying import RetryOptions
+from proxy.origins.retrying import MOST_TOKENS, TOKENS_PER_SECOND, RetryOptions
 from proxy.semantics.etags import EntityTag
 from proxy.semantics.representation import Representation, Span
 from tests.origins.breaking import Break, BreakingOrigin
@@ -196,9 +197,11 @@ async def test_one_budget_for_all_readers() -> None:
     told: list[Trouble] = []
     below = BreakingOrigin(memory(), refusals=[OriginUnavailable()] * 10_000)
     origin = resuming(below, told, RetryOptions(first_pause=0.0001, budget=0.1))
+    begun = monotonic()
     answers = await asyncio.gather(*(origin.open("a") for _ in range(1000)), return_exceptions=True)
+    trickle = TOKENS_PER_SECOND * (monotonic() - begun + 1)
     assert all(isinstance(one, OriginUnavailable) for one in answers)
-    assert below.opened <= 1000 + 50 + 50  # what is saved, and a trickle while this ran
+    assert below.opened <= 1000 + MOST_TOKENS + trickle
     assert any("budget" in one.why for one in told)
 
 

@@ -271,7 +271,11 @@ class Lends(Bytes):
 
 
 async def send_lent(
-    on_send: Callable[[Message], Awaitable[None]], plan: Plan, *, lends: bool = True
+    on_send: Callable[[Message], Awaitable[None]],
+    plan: Plan,
+    *,
+    lends: bool = True,
+    stall_timeout: float = 0.2,
 ) -> tuple[Lends, Progress]:
     opened, progress = Lends(), Progress()
 
@@ -280,7 +284,7 @@ async def send_lent(
         raise AssertionError
 
     with contextlib.suppress(ClientGone):
-        await send_plan(plan, opened, (), (receive, on_send), progress, 0.2, lends=lends)
+        await send_plan(plan, opened, (), (receive, on_send), progress, stall_timeout, lends=lends)
     return opened, progress
 
 
@@ -325,11 +329,11 @@ async def test_a_slow_reader_of_a_lent_file_is_not_a_stalled_one() -> None:
     async def takes(message: Message) -> None:
         if message["type"] == LENT:
             for _ in range(5):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.3)
                 message["taken"](64 * KIB)
             await asyncio.Event().wait()
 
-    opened, progress = await send_lent(takes, plan_of(SIZE))
+    opened, progress = await send_lent(takes, plan_of(SIZE), stall_timeout=1.0)
     assert progress.sent == opened.stretch.taken == 5 * 64 * KIB
     assert not progress.complete
 

@@ -152,5 +152,5 @@ async def test_who_is_slow_is_not(how: How, tls: bool) -> None:
             if how == "window":
                 await asyncio.to_thread(reader.say, update(1, BYTES_PER_STALL))
             await asyncio.to_thread(reader.read, BYTES_PER_STALL)
-            await asyncio.sleep(STALL / 3)
+            await asyncio.sleep(STALL / 6)
             assert app.ended is None
