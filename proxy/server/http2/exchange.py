@@ -11,16 +11,15 @@ import asyncio
 import logging
 from collections.abc import MutableMapping
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import HeadgateError
-from proxy.server.field_blocks import BlockWriter
 from proxy.server.files import AHEAD, FileToSend
 from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
+from proxy.server.http2.owner import Owner
 from proxy.server.http2.streams import Stream
-from proxy.server.state import Peer, ServerState
 from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE, TAKEN
 
 logger = logging.getLogger(__name__)
@@ -36,77 +35,6 @@ _COPIED, _FIRST = 4 * 2**14, 2**14
 _FAIR_SHARE = 2**20
 _EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.trailers": {}, **OFFER_ELSEWHERE}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
-
-
-Buffer = bytes | memoryview
-
-
-class Sending(Protocol):
-    """The sending side of a connection."""
-
-    def head(self, stream: Stream, block: bytes, *, end: bool = False) -> None:
-        """Sends a head; an informational one too."""
-
-    def whole(self, stream: Stream, block: bytes, body: Buffer, largest: int = 0) -> bool:
-        """Sends a whole response at once, if there is room for it."""
-
-    def body(self, stream: Stream, data: Buffer, *, end: bool, trailers: bytes = b"") -> None:
-        """Sends more of a body as there is room; `end` after its last piece."""
-
-
-class Carrier(Protocol):
-    """What an exchange asks of its connection's state."""
-
-    @property
-    def sender(self) -> Sending:
-        """The sending side."""
-
-    def credit(self, stream: Stream, size: int) -> None:
-        """So many bytes of a request's body were read."""
-
-    def reset(self, stream: Stream, code: ErrorCode) -> None:
-        """Breaks a stream off, on both sides."""
-
-
-class Owner(Protocol):
-    """The connection an exchange is on.
-
-    Attributes:
-        version: of HTTP, as in an ASGI scope.
-        blocks: writes heads and trailers.
-        also: fields that every answer of this connection has, as `blocks` writes them.
-        paused: whether nothing can be written at the moment.
-        waiting: exchanges that have more to send when there is room.
-    """
-
-    state: ServerState
-    peer: Peer
-    version: str
-    blocks: BlockWriter
-    also: bytes
-    paused: bool
-    waiting: set[Exchange]
-
-    @property
-    def connection(self) -> Carrier:
-        """Its state."""
-
-    def flush_soon(self) -> None:
-        """Writes what is ready, once all who have something to say have said it."""
-
-    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
-        """Reads and writes the next bytes of a file at once; returns how many, which is 0 where
-        they have to take their turn."""
-
-    def room_for(self, stream: Stream) -> int:
-        """How many bytes of the stream could be written at once, beyond those that wait."""
-
-    def taken_beside(self, stream: Stream) -> int | None:
-        """How many bytes of all streams the client has taken; None if it is not these that the
-        stream waits for, but its own window."""
-
-    def readers(self) -> int:
-        """How many streams wait for the client to take something, itself included; at least 1."""
 
 
 class _Phase(Enum):

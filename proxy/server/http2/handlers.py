@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from proxy.server.http2.exchange import Exchange
@@ -87,6 +87,13 @@ class Handlers:
         del task
         self._tasks.pop(exchange, None)
         self._returned()
+
+    def moved(self, streams: Iterable[Stream]) -> None:
+        """Bytes of these were written."""
+        for stream in streams:
+            exchange = self.exchanges.get(stream.id)
+            if exchange is not None:
+                exchange.moved()
 
     def over(self, stream: Stream, *, later: bool) -> int:
         """The stream is over; returns how many bytes of its request were left unread.

@@ -17,6 +17,7 @@ from proxy.server.http2.fields import Head
 from proxy.server.http2.handlers import Handlers
 from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.lingering import Lingering, linger
+from proxy.server.http2.owner import Waiter
 from proxy.server.http2.straight import MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
 from proxy.server.room import ENOUGH, FOUR_RECORDS, RECORD, Room, behind, tls_piece
@@ -24,11 +25,11 @@ from proxy.server.state import ClientProtocol, Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a quarter of a millisecond.
 _EFFORT = 64
-# Bytes joined into one write, and what the transport may hold before we wait for the client.
+# Bytes joined into one write, and what the transport may hold before we wait for the client: in
+# clear nothing. TLS encrypts at once what it is given and keeps the memory, so that it gets no more
+# than makes one packet, and only when the kernel has room. (uvloop's TLS never wakes a writer whose
+# high water is 0.)
 _WRITE = 2**16
-# In clear we wait until the kernel has taken everything. TLS encrypts at once what it is given and
-# keeps the memory, so that it gets no more than makes one packet, and only when the kernel has
-# room. (uvloop's TLS never wakes a writer whose high water is 0.)
 _WRITE_TLS = tls_piece(0) // RECORD * PAYLOAD
 _HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
 # A client as fast as we are never makes us wait; after so many bytes, others get their turn.
@@ -63,15 +64,11 @@ class Http2(ClientProtocol):
         super().__init__(state, peer)
         self.also = BLOCKS.fields(state.also_for(peer))
         self._loop = asyncio.get_running_loop()
-        limits = state.limits
-        self.connection = Connection(
-            self,
-            max_streams=limits.max_streams,
-            max_header_size=limits.max_header_size,
-            clock=self._loop.time,
-        )
+        clock = self._loop.time
+        most, largest = state.limits.max_streams, state.limits.max_header_size
+        self.connection = Connection(self, max_streams=most, max_header_size=largest, clock=clock)
         self.paused = False
-        self.waiting: set[Exchange] = set()
+        self.waiting: set[Waiter] = set()
         self._room: Room | None = None
         self._credit = self._written = self._behind = 0
         self._most = _WRITE_TLS if peer.tls else _WRITE
@@ -260,8 +257,7 @@ class Http2(ClientProtocol):
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
         step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
         while written < len(framed) and not self.paused and self.has_room():
-            piece = framed[written : written + step]
-            self.transport.write(piece)
+            self.transport.write(piece := framed[written : written + step])
             self._credit -= len(piece)
             written += len(piece)
         if self.transport.get_write_buffer_size():
@@ -314,13 +310,9 @@ class Http2(ClientProtocol):
 
     def _settle(self) -> None:
         """Lets those go on whose bytes were written."""
-        moved = self.connection.sender.moved
-        if moved:
+        if moved := self.connection.sender.moved:
             self._progress = self._loop.time()
-            for stream in moved:
-                exchange = self._handlers.exchanges.get(stream.id)
-                if exchange is not None:
-                    exchange.moved()
+            self._handlers.moved(moved)
             moved.clear()
 
     # --- the end ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from proxy.server.http2.exchange import Exchange
 from proxy.server.http2.faults import ErrorCode as Http2Code
 from proxy.server.http2.faults import StreamFault
 from proxy.server.http2.fields import Head
+from proxy.server.http2.owner import Waiter
 from proxy.server.http2.streams import Stream
 from proxy.server.http3.connection import Connection
 from proxy.server.http3.datagrams import Datagram
@@ -103,7 +104,7 @@ class Http3(ClientProtocol):
         )
         self.also = BLOCKS.fields(state.also_for(peer))
         self.paused = False
-        self.waiting: set[Exchange] = set()
+        self.waiting: set[Waiter] = set()
         self._client = client_of(peer.client)
         self._exchanges: dict[int, Exchange] = {}
         self._tasks: dict[Exchange, asyncio.Task[None]] = {}

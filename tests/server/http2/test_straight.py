@@ -174,8 +174,8 @@ async def test_nothing_goes_straight_past_what_waits(number: int) -> None:
         [own] = connection.connection.streams.values()
         file = FileToSend(number, 0, SIZE, more=True)
         assert connection.send_straight(own, file, 3) == 3
-        [task] = connection._tasks
-        connection.waiting.add(task)
+        [exchange] = connection._handlers.exchanges.values()
+        connection.waiting.add(exchange)
         assert connection.send_straight(own, file, 3) == 0
         connection.waiting.clear()
         connection.connection.sender.control(frames.SETTINGS_ACK)
