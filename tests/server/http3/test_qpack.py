@@ -114,9 +114,7 @@ def test_any_bytes_are_fields_or_a_fault(block: bytes) -> None:
         fields = read_block(block, 2000)
     except (ConnectionFault, TooLarge):
         return
-    if fields and all(
-        name for name, _ in fields
-    ):  # they take no block of nothing, and no empty name
+    if fields and all(name for name, _ in fields):  # they take neither nothing nor an empty name
         assert their_reading(block) == fields
 
 
