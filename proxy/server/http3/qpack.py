@@ -41,7 +41,7 @@ def read_block(block: bytes, most_bytes: int) -> list[Field]:
     fields: list[Field] = []
     left = most_bytes
     try:
-        if reader.integer(8) or reader.integer(7):
+        if reader.integer(8) or reader.base_is_negative():
             raise ConnectionFault(ErrorCode.DECOMPRESSION_FAILED, "there is no dynamic table")
         while reader.more():
             name, value = field = reader.field()
@@ -65,6 +65,12 @@ class _Reader:
 
     def more(self) -> bool:
         return self._at < len(self._block)
+
+    def base_is_negative(self) -> bool:
+        """§4.5.1.2; with no dynamic table any other will do."""
+        negative = bool(self._block[self._at] & 0x80)
+        self.integer(7)
+        return negative
 
     def field(self) -> Field:
         """One field line (§4.5)."""
