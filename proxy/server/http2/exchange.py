@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import HeadgateError
-from proxy.server.files import AHEAD, FileToSend
+from proxy.server.files import FileToSend
 from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
 from proxy.server.http2.owner import Owner
+from proxy.server.http2.straight import in_turns
 from proxy.server.http2.streams import Stream
 from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE, TAKEN
 
@@ -31,8 +32,6 @@ Message = MutableMapping[str, Any]
 LOW_WATER = 2 * 2**14
 # What is read of a file at once if the client has room, and what if not, to go with the head.
 _COPIED, _FIRST = 4 * 2**14, 2**14
-# Bytes that go straight to the client before others get their turn.
-_FAIR_SHARE = 2**20
 _EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.trailers": {}, **OFFER_ELSEWHERE}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client left
 
@@ -279,24 +278,12 @@ class Exchange:
 
     async def _send_straight(self, file: FileToSend, left: int) -> int:
         """Sends what goes without taking turns, but never the end; returns how many bytes."""
-        fits = self._to_come is None or self._to_come >= left
-        if not (file.more and fits):
-            return 0
-        total = share = 0
-        while total < left and not self.over:
-            if not file.is_near(min(left - total, AHEAD)):
-                await file.look(min(left - total, AHEAD))
-            sent = self._owner.send_straight(self._stream, file, left - total)
-            if not sent:
-                break
-            total, share = total + sent, share + sent
-            file.passed(sent)
-            if self._to_come is not None:
-                self._to_come -= sent
-            if share >= _FAIR_SHARE:
-                share = 0
-                await asyncio.sleep(0)
-        self._check_client()
+        total, fits = 0, self._to_come is None or self._to_come >= left
+        if file.more and fits:
+            async for sent in in_turns(self._owner, self._stream, file, left):
+                total += sent
+                self._to_come = None if self._to_come is None else self._to_come - sent
+            self._check_client()
         return total
 
     def _room(self) -> int:

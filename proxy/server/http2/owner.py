@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.server.field_blocks import BlockWriter
-from proxy.server.files import FileToSend
 from proxy.server.http2.faults import ErrorCode
+from proxy.server.http2.straight import Direct
 from proxy.server.http2.streams import Stream
 from proxy.server.state import Peer, ServerState
 
@@ -47,7 +47,7 @@ class Waiter(Protocol):
         """The connection can write, or its windows grew."""
 
 
-class Owner(Protocol):
+class Owner(Direct, Protocol):
     """The connection an exchange is on.
 
     Attributes:
@@ -72,10 +72,6 @@ class Owner(Protocol):
 
     def flush_soon(self) -> None:
         """Writes what is ready, once all who have something to say have said it."""
-
-    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
-        """Reads and writes the next bytes of a file at once; returns how many, which is 0 where
-        they have to take their turn."""
 
     def room_for(self, stream: Stream) -> int:
         """How many bytes of the stream could be written at once, beyond those that wait."""

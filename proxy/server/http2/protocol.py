@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from proxy.server.files import FileToSend
 from proxy.server.hot import client_of, new_request_id
 from proxy.server.http2.connection import Connection
 from proxy.server.http2.exchange import Exchange
@@ -17,24 +16,15 @@ from proxy.server.http2.fields import Head
 from proxy.server.http2.handlers import Handlers
 from proxy.server.http2.heads import BLOCKS
 from proxy.server.http2.lingering import Lingering, linger
-from proxy.server.http2.owner import Waiter
-from proxy.server.http2.straight import MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
-from proxy.server.room import ENOUGH, FOUR_RECORDS, RECORD, Room, behind, tls_piece
-from proxy.server.state import ClientProtocol, Peer, ServerState
+from proxy.server.http2.writing import WRITE, Writing
+from proxy.server.room import behind
+from proxy.server.state import Peer, ServerState
 
 # Frames or decoded fields between two looks at other connections: about a quarter of a millisecond.
 _EFFORT = 64
-# Bytes joined into one write, and what the transport may hold before we wait for the client: in
-# clear nothing. TLS encrypts at once what it is given and keeps the memory, so that it gets no more
-# than makes one packet, and only when the kernel has room. (uvloop's TLS never wakes a writer whose
-# high water is 0.)
-_WRITE = 2**16
-_WRITE_TLS = tls_piece(0) // RECORD * PAYLOAD
-_HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
 # A client as fast as we are never makes us wait; after so many bytes, others get their turn.
 _FAIR_SHARE = 2**20
-_FRAMED = FramedScratch()
 # Frames that wait for a client which does not read, while it makes us send more and more.
 _MOST_BACKLOG = 1024
 # Seconds in which a frame or a head, once begun, must be here.
@@ -48,7 +38,7 @@ _PROGRESS = 2**14
 _LAST_CALL = 1.0
 
 
-class Http2(ClientProtocol):
+class Http2(Writing):
     """One HTTP/2 connection.
 
     Attributes:
@@ -63,21 +53,16 @@ class Http2(ClientProtocol):
     def __init__(self, state: ServerState, peer: Peer) -> None:
         super().__init__(state, peer)
         self.also = BLOCKS.fields(state.also_for(peer))
-        self._loop = asyncio.get_running_loop()
         clock = self._loop.time
         most, largest = state.limits.max_streams, state.limits.max_header_size
         self.connection = Connection(self, max_streams=most, max_header_size=largest, clock=clock)
-        self.paused = False
-        self.waiting: set[Waiter] = set()
-        self._room: Room | None = None
-        self._credit = self._written = self._behind = 0
-        self._most = _WRITE_TLS if peer.tls else _WRITE
+        self._behind = 0
         self._client = client_of(peer.client)
         self._handlers = Handlers(state, self._returned)
         self._lingering: Lingering | None = None
         self._flushing: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._closing = self._held = False
+        self._held = False
         self._idle_since = self._progress = self._whole_since = self._loop.time()
 
     # --- from the transport -------------------------------------------------------------------
@@ -85,7 +70,6 @@ class Http2(ClientProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends our settings."""
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(_HIGH_WATER_TLS if self.peer.tls else _HIGH_WATER)
         self.connection.start()
         self._flush()
         self._tick()
@@ -149,10 +133,6 @@ class Http2(ClientProtocol):
             self._lingering.end()
         self.connection.abandon()
         self.state.turns.take(self)
-        if self._room is not None:
-            self._room.forget()
-            self._room.close()
-            self._room = None
         super().connection_lost(error)
 
     # --- what the connection tells --------------------------------------------------------------
@@ -176,7 +156,7 @@ class Http2(ClientProtocol):
         block = BLOCKS.prepared(prepared, request_id) + self.also
         if prepared.bodyless or not prepared.body:
             sender.head(stream, block, end=True)
-        elif not sender.whole(stream, block, prepared.body, _WRITE):
+        elif not sender.whole(stream, block, prepared.body, WRITE):
             return False
         hot.answered(prepared, request_id, self._client, "2", begun)
         self.state.tally.finished += 1
@@ -230,84 +210,6 @@ class Http2(ClientProtocol):
                 exchange.try_again()
         self._close_if_done()
 
-    def _may_write(self) -> bool:
-        """Whether the transport takes more without keeping it; in clear it says so itself."""
-        return not self.peer.tls or self.has_room()
-
-    def _write(self) -> int:
-        """Writes what is ready, as much as one write should have; returns how many bytes."""
-        pieces = self.connection.sender.take(self._most)
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self.transport.write(data)
-        self._credit -= len(data)
-        self._written += len(data)
-        if self.peer.tls:
-            self._most = tls_piece(self._written) // RECORD * PAYLOAD
-        self.connection.budget.earn(len(data))
-        return len(data)
-
-    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
-        """Reads and writes what there is room for, of a stream that is alone; returns how many
-        bytes of the file. 0 where others have something to send, or wait for room too."""
-        if self.waiting or stream.unsent or not self.connection.sender.idle or self._over():
-            return 0
-        size = min(self.room_for(stream), left, MOST)
-        if not size:
-            return 0
-        framed, written = _FRAMED.read(file, stream.id, size, left), 0
-        step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
-        while written < len(framed) and not self.paused and self.has_room():
-            self.transport.write(piece := framed[written : written + step])
-            self._credit -= len(piece)
-            written += len(piece)
-        if self.transport.get_write_buffer_size():
-            _FRAMED.give_away()  # the transport has kept some of it
-        sent = content_of(written)
-        self.connection.sender.sent_straight(stream, sent)
-        self._written += written
-        self.connection.budget.earn(written)
-        self._progress = self._loop.time()
-        return sent
-
-    def room_for(self, stream: Stream) -> int:
-        """How many bytes of the stream could be written at once, beyond those that wait already.
-
-        Without these a window's last byte would be read again and again, one by one.
-        """
-        window = min(stream.outflow.size, self.connection.sender.outflow.size) - stream.unsent
-        return 0 if window <= 0 or self.paused or not self.has_room() else window
-
-    def taken_beside(self, stream: Stream) -> int | None:
-        """As `Owner` says: of all streams, or None where this one's own window is shut."""
-        if stream.outflow.size <= 0 or self._over():
-            return None
-        return self._written - behind(self.transport)
-
-    def readers(self) -> int:
-        """How many streams wait for the client to take something; at least 1."""
-        return max(1, sum(one.unsent > 0 for one in self.connection.streams.values()))
-
-    def has_room(self) -> bool:
-        """Whether the kernel has room, as far as is known; if not, we are paused until it has."""
-        if self._credit > 0:
-            return True
-        if self._room is None:
-            try:
-                self._room = Room(self.transport)
-            except OSError:
-                return True  # no descriptor left to ask by
-        if self._room.there():
-            self._credit = ENOUGH
-            return True
-        self.paused = True
-        self._room.tell(self._room_again)
-        return False
-
-    def _room_again(self) -> None:
-        if self._room is not None:
-            self._room.forget()
-        self.resume_writing()
-
     def _settle(self) -> None:
         """Lets those go on whose bytes were written."""
         if moved := self.connection.sender.moved:
@@ -344,10 +246,6 @@ class Http2(ClientProtocol):
             self._progress = now
         if left > self._behind or self._progress == now:
             self._behind = left
-
-    def _over(self) -> bool:
-        """Whether nothing more can be written: a transport that failed is closing by itself."""
-        return self._closing or self.transport.is_closing()
 
     def _has_more(self) -> bool:
         """Whether there is something for the client to take."""

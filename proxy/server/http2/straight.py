@@ -7,8 +7,13 @@ is a record of TLS long, and four of them leave in one packet.
 
 from __future__ import annotations
 
-from proxy.server.files import FileToSend, Scratch
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from proxy.server.files import AHEAD, FileToSend, Scratch
 from proxy.server.http2 import frames
+from proxy.server.http2.streams import Stream
 from proxy.server.room import RECORD
 
 # A frame with its header, and what is in it. No client may take less (RFC 9113 §6.5.2).
@@ -17,6 +22,36 @@ PAYLOAD = FRAME - frames.HEADER_SIZE
 _FRAMES = 16
 # Bytes of the file that are read at once, at most.
 MOST = _FRAMES * PAYLOAD
+# Bytes that go straight to the client before others get their turn.
+_FAIR_SHARE = 2**20
+
+
+class Direct(Protocol):
+    """A connection that may write past its schedule."""
+
+    def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
+        """Reads and writes the next bytes of a file at once; returns how many, which is 0 where
+        they have to take their turn."""
+        ...
+
+
+async def in_turns(
+    owner: Direct, stream: Stream, file: FileToSend, left: int
+) -> AsyncGenerator[int, None]:
+    """Sends at most so many bytes as long as they go straight; gives how many did each time."""
+    share = 0
+    while left:
+        if not file.is_near(min(left, AHEAD)):
+            await file.look(min(left, AHEAD))
+        sent = owner.send_straight(stream, file, left)
+        if not sent:
+            return
+        left, share = left - sent, share + sent
+        file.passed(sent)
+        yield sent
+        if share >= _FAIR_SHARE:
+            share = 0
+            await asyncio.sleep(0)
 
 
 class FramedScratch:

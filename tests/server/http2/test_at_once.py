@@ -8,7 +8,7 @@ import h2.settings
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from proxy.server.http2 import protocol
+from proxy.server.http2 import writing
 from tests.server.http1.test_at_once import Ready
 from tests.server.http2.driving import GET, headers
 from tests.server.http2.serving import connected, until
@@ -125,7 +125,7 @@ async def test_a_client_that_reads_nothing_is_not_written_to_without_end() -> No
         server = side.protocols[0]
         await asyncio.sleep(0.1)
         assert len(ready.told) < len(numbers)
-        assert server.transport.get_write_buffer_size() < 8 * protocol._WRITE
+        assert server.transport.get_write_buffer_size() < 8 * writing.WRITE
 
 
 HOT_FIELDS = (

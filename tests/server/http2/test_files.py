@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from proxy.server.files import FileToSend
-from proxy.server.http2 import protocol
+from proxy.server.http2 import writing
 from proxy.server.room import Room
 from proxy.server.zero_copy import LENT
 from tests.server.http2.serving import connected, until
@@ -154,7 +154,7 @@ async def test_a_full_kernel_is_waited_for(app: Lends, monkeypatch: pytest.Monke
             asked += 1
             return not full and super().there()
 
-    monkeypatch.setattr(protocol, "Room", Full)
+    monkeypatch.setattr(writing, "Room", Full)
     async with connected(app) as (side, client):
         stream = client.request("/")
         await until(lambda: asked > 3)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from proxy.server.files import FileToSend
-from proxy.server.http2 import exchange, frames, protocol
+from proxy.server.http2 import frames, straight, writing
 from proxy.server.http2.protocol import Http2
 from proxy.server.http2.straight import FRAME, MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
@@ -91,31 +91,31 @@ class Lends:
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """(stream, bytes) of what goes straight."""
-    straight: list[tuple[int, int]] = []
+    passed: list[tuple[int, int]] = []
     send = Http2.send_straight
 
     def noted(self: Http2, stream: Stream, file: FileToSend, left: int) -> int:
         sent = send(self, stream, file, left)
-        straight.extend([(stream.id, sent)] if sent else [])
+        passed.extend([(stream.id, sent)] if sent else [])
         return sent
 
     monkeypatch.setattr(Http2, "send_straight", noted)
-    return straight
+    return passed
 
 
 async def test_a_lone_stream_goes_straight(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = watch(monkeypatch)
+    passed = watch(monkeypatch)
     app = Lends(number)
     async with connected(app) as (_, client):
         stream = client.request("/")
         await client.over(stream)
         assert client.answers[stream].body == CONTENT + b"end"
-    assert sum(size for _, size in straight) > SIZE - 2 * 2**16  # all but what the head went with
+    assert sum(size for _, size in passed) > SIZE - 2 * 2**16  # all but what the head went with
     assert sum(app.taken) == SIZE
 
 
 async def test_windows_are_kept(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = watch(monkeypatch)
+    passed = watch(monkeypatch)
     async with connected(Lends(number), window=False) as (side, client):
         stream = client.request("/")
         while len(client.answers[stream].body) < 65535:
@@ -126,7 +126,7 @@ async def test_windows_are_kept(number: int, monkeypatch: pytest.MonkeyPatch) ->
             client.connection.increment_flow_control_window(more)
             client.connection.increment_flow_control_window(of_stream, stream)
             client.flush()
-        await until(lambda: sum(size for _, size in straight) == 50_006)
+        await until(lambda: sum(size for _, size in passed) == 50_006)
         assert held.outflow.size == 0
         assert side.protocols[0].connection.sender.outflow.size == 9995
 
@@ -140,7 +140,7 @@ async def test_others_get_their_turn(number: int, monkeypatch: pytest.MonkeyPatc
         return sent[-1]
 
     monkeypatch.setattr(Http2, "send_straight", takes_all)
-    monkeypatch.setattr(exchange, "_FAIR_SHARE", MOST)
+    monkeypatch.setattr(straight, "_FAIR_SHARE", MOST)
     in_a_turn: list[int] = []
 
     async def take_turns() -> None:
@@ -209,4 +209,4 @@ async def test_what_the_transport_keeps_is_whole(
 
 
 def test_the_buffer_is_one_for_all() -> None:
-    assert isinstance(protocol._FRAMED, FramedScratch)
+    assert isinstance(writing._FRAMED, FramedScratch)
