@@ -349,7 +349,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             "Memory of downloads",
-            "What bodies on their way may hold, of the budget; and requests that wait for some.",
+            "What bodies on their way may hold, of the budget.",
             "percentunit",
             (
                 Query(
@@ -357,7 +357,16 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     f" / sum(headgate_flow_memory_limit_bytes{{{OURS}}})",
                     "of the budget",
                 ),
-                Query(_rate("headgate_flow_queue_seconds_total"), "waiting on average"),
+            ),
+        ),
+        Panel(
+            "Waiting for memory",
+            "Requests that wait for some of it, now and on average, and those that had to.",
+            "short",
+            (
+                Query(f"sum(headgate_flow_queue{{{OURS}}})", "now"),
+                Query(_rate("headgate_flow_queue_seconds_total"), "on average"),
+                Query(_rate("headgate_flow_queue_waits_total"), "a second"),
             ),
         ),
         Panel(

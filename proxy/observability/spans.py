@@ -113,6 +113,11 @@ class Sampler:
         self._owed.append(f"{number:032x}")
         return True
 
+    def keep_to_no(self) -> None:
+        """A request of which `draws_now` said no is given to the application all the same, whose
+        next `draw` says no too: drawn twice, more would be traced than the ratio says."""
+        self._owed.append("")
+
 
 class Tracer:
     """Begins and ends spans. `take` gets each that has ended, and must be quick."""

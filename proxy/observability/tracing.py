@@ -6,7 +6,7 @@ span's name is the mount's. Names and values a request brings are masked as in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,8 @@ class Tracing:
 
     def __init__(self, tracer: Tracer, sampler: Sampler, places: Places, *, follows: bool) -> None:
         self._tracer, self._places, self._follows = tracer, places, follows
-        self._draw = sampler.draw
-        self.draws_now: Callable[[], bool] = sampler.draws_now
-        """Whether a request that could be answered at once has to come here instead."""
+        self.sampler = sampler
+        """Also says whether a request that could be answered at once has to come here instead."""
 
     def begin(self, scope: Mapping[str, Any], record: AccessRecord) -> Span | None:
         """A request begins, in a task of its own; None where it is not traced."""
@@ -83,7 +82,7 @@ class Tracing:
         context = parse_traceparent(said.get(b"traceparent"), said.get(b"tracestate"))
         followed = context if self._follows else None
         if followed is None:
-            trace_id = self._draw()
+            trace_id = self.sampler.draw()
         else:
             _note(followed, record)
             trace_id = followed.trace_id if followed.sampled else ""

@@ -74,8 +74,8 @@ class PublicDoor:
         self.budget = budget or Budget(DEFAULT_BUDGET)
         self.stall_timeout = stall_timeout
         self.responses = responses or Responses(Meters())
-        sampled = tracing.draws_now if tracing is not None else None
-        self.hot = HotAnswers(site, self.responses, prepared, stall_timeout, sampled)
+        sampler = tracing.sampler if tracing is not None else None
+        self.hot = HotAnswers(site, self.responses, prepared, stall_timeout, sampler)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

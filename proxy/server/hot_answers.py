@@ -7,7 +7,7 @@ itself when it is called, by the same steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 
 from starlette.types import Scope
@@ -17,6 +17,7 @@ from proxy.observability import metrics as names
 from proxy.observability.access_log import AccessRecord, is_logged, log_access
 from proxy.observability.hot_tally import QUICK, Kind, Tally
 from proxy.observability.responses import Responses
+from proxy.observability.spans import Sampler
 from proxy.origins.base import lease_of
 from proxy.server.delivery import Answer, Site
 from proxy.server.hot import Prepared
@@ -35,7 +36,7 @@ class HotAnswers:
         responses: where answers are counted.
         most: bytes that they may take; 0: none is kept.
         patience: seconds within which a client must have taken one.
-        sampled: draws whether the application is to answer all the same, since it traces; None:
+        sampler: draws whether the application is to answer all the same, since it traces; None:
             never.
     """
 
@@ -45,7 +46,7 @@ class HotAnswers:
         responses: Responses,
         most: int,
         patience: float,
-        sampled: Callable[[], bool] | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         memory = site.digester.memory
         self._answers = PreparedAnswers(most, site.max_target, patience, memory)
@@ -56,7 +57,7 @@ class HotAnswers:
         meters.put(names.PREPARED_LIMIT, most)
         self._most, self._patience = most, patience
         self._ways = Ways(site.max_target, memory)
-        self._sampled = sampled
+        self._sampler = sampler
         self._tallies: dict[Kind, dict[str, Tally]] = {}
 
     # --- for the application ------------------------------------------------------------------
@@ -116,18 +117,19 @@ class HotAnswers:
     ) -> PreparedAnswer | None:
         """The answer to a request without a body, prepared or made now. See `HotPath`.
 
-        Whether the application is to answer since it traces is drawn only for what would be found;
-        once more, then, where what could be made turns out not to be at hand.
+        Whether the application is to answer since it traces is drawn only for what would be found.
         """
-        sampled = self._sampled
+        sampler = self._sampler
         found = self._answers.find(method, target, fields) if self._most else None
         if found is not None:
-            return None if sampled is not None and sampled() else found
+            return None if sampler is not None and sampler.draws_now() else found
         way = self._ways.find(method, target, fields)
-        if way is None or (sampled is not None and sampled()):
+        if way is None or (sampler is not None and sampler.draws_now()):
             return None
         whole = way.take()
         if whole is None:
+            if sampler is not None:
+                sampler.keep_to_no()
             return None
         if self._most and whole.lease is not None:
             path, recipe, origin = way.answer.path, way.recipe, way.answer.origin

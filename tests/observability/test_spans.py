@@ -40,6 +40,13 @@ def test_what_was_drawn_before_is_not_drawn_again() -> None:
     assert not all(sampler.draw() for _ in range(200)), "from here on it draws by itself"
 
 
+def test_a_no_that_is_kept_to_is_not_drawn_again() -> None:
+    sampler = Sampler(1)
+    assert sampler.draws_now()
+    sampler.keep_to_no()
+    assert [bool(sampler.draw()) for _ in range(3)] == [True, False, True]
+
+
 def test_a_span_within_another() -> None:
     ended: list[Span] = []
     tracer = Tracer(ended.append)

@@ -21,6 +21,7 @@ from proxy.observability.access_log import AccessRecord
 from proxy.observability.metered import Metered
 from proxy.observability.meters import Meters
 from proxy.observability.responses import Responses
+from proxy.observability.spans import Sampler
 from proxy.origins import directory
 from proxy.origins.base import WHOLE, Origin
 from proxy.origins.directory import DirectoryOrigin
@@ -30,6 +31,7 @@ from proxy.server import ways
 from proxy.server.app import PublicDoor
 from proxy.server.delivery import Site
 from proxy.server.prepared import PreparedAnswer
+from proxy.server.ways import Way
 from proxy.server.zero_copy import FEWEST_LENT
 from tests.integrity.objects import checksum_of
 from tests.integrity.objects import stored as promised
@@ -271,10 +273,23 @@ async def test_what_is_drawn_to_be_traced_is_left_to_the_application(
 ) -> None:
     house = House(files)
     await house.get()
-    hot_of(house.door)._sampled = lambda: True
+    hot_of(house.door)._sampler = always = Sampler(1)
     assert house.made() is None
-    hot_of(house.door)._sampled = lambda: False
+    assert always.draw()
+    hot_of(house.door)._sampler = Sampler(0)
     assert house.made() is not None
+
+
+async def test_what_is_not_at_hand_is_not_drawn_twice(
+    files: DirectoryOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(files)
+    await house.get()
+    hot_of(house.door)._sampler = sampler = Sampler(0)
+    monkeypatch.setattr(Way, "take", lambda _: None)
+    assert house.made() is None
+    sampler._below = 1 << 64  # from here on all would be drawn
+    assert [bool(sampler.draw()) for _ in range(2)] == [False, True]
 
 
 # --- from a cache -----------------------------------------------------------------------------
