@@ -53,6 +53,20 @@ class Filler(Means):
             self.disk.hits.touch(name)
         return found
 
+    def keep_small(self, entry: Entry, index: int, found: StoredSlice, body: bytes) -> None:
+        """Keeps all of a small slice in memory too, which was read from disk and is as it was
+        written: who asks for it again gets it without a task, as from a fill."""
+        name = entry.slice_name(index)
+        is_current = self.disk is not None and self.disk.opened(name) is found
+        if not is_current or entry.dropped or found.is_damaged or self.memory.peek(name):
+            return
+        made = self.memory.begin(name, len(body))
+        if made is not None:
+            made.add(body)
+            made.was_read = True
+            made.complete()
+            self.memory.end(name, made)
+
     async def get(
         self,
         origin: Origin,

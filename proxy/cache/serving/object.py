@@ -17,7 +17,7 @@ from proxy.cache.filling.entry import Entry
 from proxy.cache.filling.filling import Source
 from proxy.cache.filling.proving import proof_of
 from proxy.cache.memory.growing import Slice
-from proxy.cache.rules.checking import sum_of
+from proxy.cache.rules.checking import BLOCK, sum_of
 from proxy.cache.rules.pace import Pace
 from proxy.cache.rules.slices import indexes_of, pieces_of, slice_span
 from proxy.cache.rules.standing import ONE_IN_MEMORY, Standing, report_of
@@ -32,6 +32,9 @@ from proxy.semantics.representation import PartSums, Representation, Span
 
 # Slices dropped under a reader before it goes past the cache for the rest of one.
 _MOST_GONE: Final = 3
+# Slices of one block are kept in memory too when they were read from disk; larger ones cost less
+# there than they would take from others.
+_SMALL: Final = BLOCK
 
 
 class CachedObject:
@@ -132,6 +135,8 @@ class CachedObject:
             async with aclosing(source.read(start, stop, self.standing, pace)) as buffers:
                 async for buffer in buffers:
                     count.disk += len(buffer)
+                    if len(buffer) == source.length <= _SMALL:
+                        self._filler.keep_small(self._entry, index, source, buffer)
                     yield buffer
             return
         source.interest += 1

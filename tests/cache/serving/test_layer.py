@@ -570,6 +570,48 @@ async def test_what_is_on_disk_is_found_again(tmp_path: Path) -> None:
         assert rig.cache.bytes.disk == len(BODY) + 5
 
 
+@pytest.mark.parametrize(("size", "is_small"), [(1, True), (64 * KIB, True), (65 * KIB, False)])
+async def test_a_small_object_on_disk_is_in_memory_once_it_was_read(
+    tmp_path: Path, size: int, is_small: bool
+) -> None:
+    body = BODY[:size]
+    async with rigged(tmp_path / "cache") as rig:
+        rig.store.put("a", StoredObject(body))
+        await rig.get()
+        await rig.settled()
+    async with rigged(tmp_path / "cache") as rig:
+        rig.store.put("a", StoredObject(body))
+        assert [await rig.get() for _ in range(3)] == [body] * 3
+        assert rig.asked == 0
+        disk, memory = (size, 2 * size) if is_small else (3 * size, 0)
+        assert (rig.cache.bytes.disk, rig.cache.bytes.memory) == (disk, memory)
+        assert rig.cache.memory.count == is_small
+
+
+def _damage(path: Path, part: bytes) -> None:
+    """Flips a bit of a file, where it has such a part."""
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(part)] ^= 1
+    path.write_bytes(damaged)
+
+
+async def test_a_small_object_that_is_damaged_on_disk_is_not_kept(tmp_path: Path) -> None:
+    body = BODY[:1000]
+    async with rigged(tmp_path / "cache") as rig:
+        rig.store.put("a", StoredObject(body))
+        await rig.get()
+        await rig.settled()
+        disk, entry = rig.cache.disk, rig.cache.entries.get(object_name("store", "a"))
+        assert disk is not None
+        assert entry is not None
+        path = Path(disk.files.path(entry.slice_name(0)))
+    _damage(path, body[500:520])
+    async with rigged(tmp_path / "cache") as rig:
+        rig.store.put("a", StoredObject(body))
+        assert [await rig.get() for _ in range(2)] == [body] * 2
+        assert rig.asked == 1
+
+
 async def test_who_reads_on_while_another_process_validates_goes_on_filling(tmp_path: Path) -> None:
     async with rigged(tmp_path / "cache") as one, rigged(tmp_path / "cache") as two:
         opened = await one.cached.open("a")
