@@ -20,6 +20,8 @@ from typing import Any
 # 0 where the system has no such thing; then nothing is taken to be in memory.
 NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 _RUN = 256 * 1024
+# The same where much is asked about: then whatever is on its way is its end, or a gap in it.
+_LONG_RUN = 1024 * 1024
 _SCRATCH = 256 * 1024
 _BROUGHT = 1024 * 1024  # by one read in a thread
 _CACHESTAT = 451  # on every architecture
@@ -60,7 +62,7 @@ class PageCache:
         """As `holds`, of so much that it could not all be read; false too where it can't be told
         otherwise."""
         all_cached = self._cached(number, offset, count) >= _pages(offset, count)
-        return all_cached and self._samples(number, offset, count)
+        return all_cached and self._samples(number, offset, count, _LONG_RUN)
 
     def _cached(self, number: int, offset: int, count: int) -> int:
         """How many pages are there; 0 if it can't be told."""
@@ -72,12 +74,12 @@ class PageCache:
         )
         return 0 if failed else int(self._counts.cached)
 
-    def _samples(self, number: int, offset: int, count: int) -> bool:
+    def _samples(self, number: int, offset: int, count: int, run: int = _RUN) -> bool:
         byte, last = self._byte, offset + count - 1
         if not NO_WAIT:
             return False
         try:
-            for place in (*range(offset, last, _RUN), last):
+            for place in (*range(offset, last, run), last):
                 if os.preadv(number, byte, place, NO_WAIT) != 1:
                     return False
         except OSError:

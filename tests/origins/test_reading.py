@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ObjectChanged, OriginBroke
+from proxy.origins import reading
 from proxy.origins.lending import Piece, Stretch, can_lend
 from proxy.origins.reading import BUFFER_SIZE, HotReader, OpenFile
 from proxy.origins.resident import PageCache
@@ -244,6 +245,24 @@ async def test_all_but_the_last_bytes_are_lent(files: Files, span: Span) -> None
     assert body + last == BODY[span.start : span.stop]
     copied = [one.copied for one in stretches if isinstance(one, Stretch)]
     assert copied[-1:] == [min(128 * 1024, len(body))] * bool(body)
+    assert not any(copied[:-1])
+
+
+async def test_a_large_file_is_lent_in_several_stretches(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which only the last is copied in part: what is before it reaches the client meanwhile."""
+    monkeypatch.setattr(reading, "_LENT", 300_000)
+    *stretches, last = await lent(lender(files), Span(5, SIZE))
+    place = 5
+    for one in stretches:
+        assert isinstance(one, Stretch)
+        assert one.offset == place
+        place += len(one)
+    assert place + len(last) == SIZE
+    assert len(stretches) > 2
+    copied = [one.copied for one in stretches if isinstance(one, Stretch)]
+    assert copied[-1] == 128 * 1024
     assert not any(copied[:-1])
 
 

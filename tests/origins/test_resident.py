@@ -65,6 +65,21 @@ def test_much_is_known_only_where_it_is_counted(
     assert not PageCache().holds_much(number, 0, SIZE)
 
 
+@pytest.mark.parametrize(("place", "there"), [(0, False), (300_000, True), (SIZE - 1, False)])
+def test_of_much_one_byte_of_each_mebibyte_is_read_and_the_last(
+    number: int, monkeypatch: pytest.MonkeyPatch, place: int, there: bool
+) -> None:
+    read = os.preadv
+
+    def waits(number: int, buffers: list[bytearray], offset: int, flags: int = 0) -> int:
+        if offset <= place < offset + sum(map(len, buffers)):
+            raise BlockingIOError
+        return read(number, buffers, offset, flags)
+
+    monkeypatch.setattr(os, "preadv", waits)
+    assert PageCache().holds_much(number, 0, SIZE) == there
+
+
 def test_a_missing_page_is_counted(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = PageCache()
     pages = -(-SIZE // 4096)
