@@ -114,14 +114,16 @@ def _started(stack: ExitStack, size: int, old: Path | None, *, http2: bool) -> I
     with (files / "large").open("wb") as file:
         for _ in range(size // MIB):
             file.write(os.urandom(MIB))
-    [port] = free_ports(1)
-    more = (
-        f"listen 127.0.0.1:{port} ssl{' http2' if http2 else ''}; keepalive_requests 100000000;"
-        f" ssl_certificate {keys}/certificate.pem; ssl_certificate_key {keys}/key.pem;"
-    )
-    nginx = stack.enter_context(Nginx(files, more=more))
-    pin(nginx.pid, SERVER_CPU)
-    yield Server("nginx", nginx.endpoint, f"https://127.0.0.1:{port}", lambda: nginx.pid)
+    for name, pushes in {"nginx, tcp_nopush": "on", "nginx": "off"}.items():
+        [port] = free_ports(1)
+        more = (
+            f"tcp_nopush {pushes}; listen 127.0.0.1:{port} ssl{' http2' if http2 else ''};"
+            f" ssl_certificate {keys}/certificate.pem; ssl_certificate_key {keys}/key.pem;"
+            " keepalive_requests 100000000;"
+        )
+        nginx = stack.enter_context(Nginx(files, more=more))
+        pin(nginx.pid, SERVER_CPU)
+        yield Server(name, nginx.endpoint, f"https://127.0.0.1:{port}", partial(_pid, nginx))
     trees: dict[str, dict[str, str]] = {"Headgate": {}}
     if old is not None:
         trees["Headgate, older"] = {"PYTHONPATH": str(old)}
@@ -131,7 +133,7 @@ def _started(stack: ExitStack, size: int, old: Path | None, *, http2: bool) -> I
         yield Server(name, f"{ours.url}/files", f"{ours.tls_url}/files", partial(_pid, ours))
 
 
-def _pid(program: Headgate) -> int:
+def _pid(program: Headgate | Nginx) -> int:
     return program.pid
 
 

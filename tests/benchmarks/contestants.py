@@ -105,6 +105,9 @@ _SLICED = """
     proxy_cache_lock on;
     proxy_set_header Range $slice_range;
 """
+# As nginx is unless told otherwise. On loopback it is quicker so with large files, and with
+# tcp_nopush more of its sending is done at the receiver's expense.
+_PUSHED = "tcp_nopush off;"
 # The files once more, from the cache of a second nginx before the first.
 _FROM_CACHE = """
     proxy_pass {files};
@@ -160,6 +163,8 @@ def _started(stack: ExitStack, ground: Ground) -> Iterator[Contestant]:
     passed_on = _PASSED_ON.format(bucket=ground.store.bucket)
     nginx = _nginx(stack, ground, f"root {ground.files};")
     yield Contestant("nginx", nginx.pid, nginx.url, nginx.tls_url)
+    pushed = _nginx(stack, ground, f"root {ground.files}; {_PUSHED}")
+    yield Contestant("nginx, tcp_nopush off", pushed.pid, pushed.url, pushed.tls_url, variant=True)
     cached = _nginx(stack, ground, _FROM_CACHE.format(files=nginx.url))
     yield Contestant("nginx, from its cache", cached.pid, cached.url, cached.tls_url, variant=True)
     yield Contestant("nginx, passing on", *_of(_nginx(stack, ground, passed_on)))

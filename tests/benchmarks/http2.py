@@ -14,6 +14,7 @@ import re
 import subprocess
 
 from tests.benchmarks.beside import SECONDS, Server, run
+from tests.benchmarks.processes import cpu_of_ended
 from tests.benchmarks.tools import Failed, h2load
 
 CONNECTIONS, STREAMS = 8, 8
@@ -42,8 +43,8 @@ def small(server: Server) -> None:
 
 
 def large(server: Server, kind: str, size: int, window: int) -> None:
-    """MB/s, and seconds of processor time per GB."""
-    before = server.cpu()
+    """MB/s, and seconds of processor time per GB, of the server and of both ends."""
+    before, clients = server.cpu(), cpu_of_ended()
     command = ["h2load", "-t1", "-c1", "-m1", "-n1", f"-w{window}", f"-W{window}"]
     said = subprocess.run(
         [*command, f"{server.tls}/large"], check=True, capture_output=True, text=True, timeout=300
@@ -54,7 +55,9 @@ def large(server: Server, kind: str, size: int, window: int) -> None:
         raise Failed(said)
     seconds = float(took[1]) / (1000 if took[2] == "ms" else 1)
     server.note(f"{kind}, MB/s", size / 1e6 / seconds)
-    server.note(f"{kind}, CPU s/GB", (server.cpu() - before) / (size / 1e9))
+    cost, clients = server.cpu() - before, cpu_of_ended() - clients
+    server.note(f"{kind}, CPU s/GB", cost / (size / 1e9))
+    server.note(f"{kind}, CPU s/GB, both ends", (cost + clients) / (size / 1e9))
 
 
 if __name__ == "__main__":

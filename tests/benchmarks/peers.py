@@ -38,7 +38,7 @@ from tests.benchmarks.contestants import (
     all_started,
     let_everybody_read,
 )
-from tests.benchmarks.processes import started_on, usage
+from tests.benchmarks.processes import cpu_of_ended, started_on, usage
 from tests.benchmarks.rows import MIB, RANGES_SCRIPT, ROWS, SIZES, Row
 from tests.benchmarks.tools import Failed
 from tests.faults.control import Faults
@@ -60,8 +60,8 @@ class Cell:
     """What one contestant did in one row.
 
     Attributes:
-        values, costs: of each round that counts: in the row's unit; processor time per unit of
-            work.
+        values, costs, whole: of each round that counts: in the row's unit; processor time per unit
+            of work, the server's, and with that of whoever asked.
         rounds: how often it was asked, to get warm too.
         faults: why it failed, one for each round in which it did.
         warm: whether it has answered once, with the very bytes.
@@ -69,6 +69,7 @@ class Cell:
 
     values: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
     rounds: int = 0
     faults: list[str] = field(default_factory=list)
     warm: bool = False
@@ -211,11 +212,12 @@ def measure(row: Row, contestant: Contestant, cell: Cell, work: Path, seconds: i
     try:
         if not cell.warm and row.way != "directory_tls" and SIZES[row.name] <= 64 * MIB:
             _check(url, row.name)
-        before = usage(contestant.pid()).cpu
+        before, clients = usage(contestant.pid()).cpu, cpu_of_ended()
         asked = row.ask(url, seconds, work)
         if not asked.requests:
             raise Failed(f"{url}: no answer within {seconds} s")
         cost = (usage(contestant.pid()).cpu - before) / row.work(asked)
+        clients = (cpu_of_ended() - clients) / row.work(asked)
     except (Failed, OSError) as fault:
         cell.faults.append(str(fault)[:500])
         print(f"{row.title}, {contestant.name}: {cell.faults[-1]}", file=sys.stderr, flush=True)
@@ -223,6 +225,7 @@ def measure(row: Row, contestant: Contestant, cell: Cell, work: Path, seconds: i
     if cell.warm:
         cell.values.append(row.value(asked))
         cell.costs.append(cost)
+        cell.whole.append(cost + clients)
     cell.warm = True
 
 

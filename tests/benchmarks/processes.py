@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ def usage(pid: int) -> Usage:
     """The usage so far. Peak memory is that of the largest single process (VmHWM)."""
     family = descendants(pid)
     return Usage(sum(map(_cpu, family)), max(map(_peak_memory, family)))
+
+
+def cpu_of_ended() -> float:
+    """Seconds of processor time of all processes that were started here and have ended: of a
+    command, where it was the only one since this was asked before."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def peak_memories(pid: int) -> list[int]:

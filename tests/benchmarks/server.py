@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 
 from tests.benchmarks.beside import SECONDS, Server, run
+from tests.benchmarks.processes import cpu_of_ended
 from tests.benchmarks.tools import wrk
 
 CONNECTIONS = 32
@@ -39,8 +40,8 @@ def small(server: Server, kind: str, url: str) -> None:
 
 
 def large(server: Server, kind: str, url: str, size: int) -> None:
-    """MB/s, and seconds of processor time per GB."""
-    before = server.cpu()
+    """MB/s, and seconds of processor time per GB, of the server and of both ends."""
+    before, clients = server.cpu(), cpu_of_ended()
     said = subprocess.run(
         ["curl", "-sSk", "--fail", "-o", "/dev/null", "-w",
          "%{size_download} %{speed_download}", "--http1.1", f"{url}/large"],
@@ -49,7 +50,9 @@ def large(server: Server, kind: str, url: str, size: int) -> None:
     if int(said[0]) != size:
         raise RuntimeError(f"{server.name}: {said[0]} bytes instead of {size}")
     server.note(f"{kind}, MB/s", float(said[1]) / 1e6)
-    server.note(f"{kind}, CPU s/GB", (server.cpu() - before) / (size / 1e9))
+    cost, clients = server.cpu() - before, cpu_of_ended() - clients
+    server.note(f"{kind}, CPU s/GB", cost / (size / 1e9))
+    server.note(f"{kind}, CPU s/GB, both ends", (cost + clients) / (size / 1e9))
 
 
 if __name__ == "__main__":

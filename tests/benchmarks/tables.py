@@ -21,9 +21,10 @@ _OTHERS = (
 _ROWS = (
     "Rows: the median of the rounds, and the least and the most; beside nginx, which serves the"
     " same files (in rows of S3: which passes the store's answers on); processor time of the"
-    ' server. "Passing on" and "nothing prepared" are servers of the list with their cache, or'
-    " their answers in memory, turned off. A round that failed is asked again in the next; the one"
-    " that warms a server is counted among the rounds, but has no figure."
+    " server, and of both ends, since on one machine the kernel does a part of one's work at the"
+    ' other\'s expense. "Passing on" and "nothing prepared" are servers of the list with their'
+    " cache, or their answers in memory, turned off. A round that failed is asked again in the"
+    " next; the one that warms a server is counted among the rounds, but has no figure."
 )
 # Who the others are measured by: the one that answers the same question in the same way.
 _MEASURE = {"S3": "nginx, passing on"}
@@ -66,13 +67,14 @@ def ratios(cells: dict[str, Any], title: str) -> dict[str, float]:
 
 
 def _table(rows: dict[str, Any]) -> str:
-    lines = _head(_ROWS, "what | server | median | spread | of nginx | processor time")
+    titles = "what | server | median | spread | of nginx | processor time | with the client's"
+    lines = _head(_ROWS, titles)
     for title, cells in rows.items():
         unit = _UNITS[title]
         beside = ratios(cells, title)
         for name, cell in cells.items():
             if not cell["values"]:
-                lines.append(f"| {title} | {name} | {_failed(cell)} | | | |")
+                lines.append(f"| {title} | {name} | {_failed(cell)} | | | | |")
                 continue
             values = cell["values"]
             spread = _spread(values) + (f"; {_failed(cell)}" if cell["faults"] else "")
@@ -80,7 +82,8 @@ def _table(rows: dict[str, Any]) -> str:
             strong = "**" if name == "Headgate" else ""
             lines.append(
                 f"| {title} | {strong}{name}{strong} | {median(values):,.0f} {unit}"
-                f" | {spread} | {ratio} | {_cost(unit, cell)} |"
+                f" | {spread} | {ratio}"
+                f" | {_cost(unit, cell['costs'])} | {_cost(unit, cell['whole'])} |"
             )
     return "\n".join(lines)
 
@@ -93,9 +96,9 @@ def _failed(cell: dict[str, Any]) -> str:
     return f"failed in {len(cell['faults'])} of {cell['rounds']} rounds"
 
 
-def _cost(unit: str, cell: dict[str, Any]) -> str:
+def _cost(unit: str, costs: list[float]) -> str:
     """Seconds per thousand requests or per GB (rows.Row.work), as they are read best."""
-    seconds = median(cell["costs"])
+    seconds = median(costs)
     return f"{seconds * 1000:,.0f} µs each" if unit == "req/s" else f"{seconds:.2f} s/GB"
 
 
@@ -128,10 +131,12 @@ def _cold(found: dict[str, Any]) -> str:
     for name, cell in found["cold"].items():
         speed, spread = median(cell["values"]), _spread(cell["values"])
         warm = found["warm"].get(name)
-        kept = f"{median(warm['values']):,.0f} MB/s | {_cost('MB/s', warm)}" if warm else "|"
+        kept = "|"
+        if warm:
+            kept = f"{median(warm['values']):,.0f} MB/s | {_cost('MB/s', warm['costs'])}"
         lines.append(
             f"| {name} | {speed:,.0f} MB/s | {spread} | {speed / one_stream:.2f}"
-            f" | {_cost('MB/s', cell)} | {kept} |"
+            f" | {_cost('MB/s', cell['costs'])} | {kept} |"
         )
     return "\n".join(lines)
 

@@ -55,6 +55,6 @@ def test_who_failed_is_asked_again_in_the_next_round(
     for _ in answers:
         measure(row, contestant, cell, tmp_path, 1)
     assert cell.values == counted
-    assert len(cell.costs) == len(counted)
+    assert len(cell.costs) == len(cell.whole) == len(counted)
     assert cell.rounds == len(answers)
     assert len(cell.faults) == sum(not one for one in answers)
