@@ -32,8 +32,9 @@ BUFFER_SIZE = 256 * 1024
 _TURN = 1024 * 1024
 
 # Lent at once; of the last stretch to be copied, so that what is before can reach the client
-# meanwhile; and the last of a span, which are given when that is so and the file is unchanged.
-_LENT, _COPIED, _KEPT = 64 * 1024 * 1024, 128 * 1024, 16 * 1024
+# meanwhile, in one piece of what a server writes at once; and the last of a span, which are given
+# when that is so and the file is unchanged.
+_LENT, _COPIED, _KEPT = 64 * 1024 * 1024, 120 * 1024, 16 * 1024
 
 
 class HotReader:
