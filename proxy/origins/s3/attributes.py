@@ -5,8 +5,7 @@ S3 tells the parts' checksums where the one of the object is made of them (COMPO
 with a checksum of the whole it tells only how many parts there are. Reading the answer takes the
 permission s3:GetObjectAttributes beside s3:GetObject.
 
-The answer is read by expat with a handler that refuses any document type, so that no entity is
-ever expanded. Its root is not looked at: one store writes it in lower case.
+The root of the answer is not looked at: one store writes it in lower case.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ import binascii
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
-from xml.parsers import expat
 
-from proxy.errors import OriginFault
+from proxy.origins.s3.elements import read_elements
 from proxy.semantics.representation import Algorithm, PartSums
 
 # As many as S3 tells in one answer; the parts of 8 GB in the usual 8 MiB.
@@ -45,6 +43,9 @@ _LENGTHS: Final[dict[Algorithm, int]] = {
     "crc32": 4,
     "crc64nvme": 8,
 }
+
+# The root and the list are around a part.
+_PART: Final = 2
 
 
 def part_sums_of(body: bytes, etag: str, size: int) -> PartSums | None:
@@ -81,43 +82,24 @@ class _Reader:
     """Walks through one answer: texts of elements without children, and those of each part."""
 
     def __init__(self) -> None:
-        self._text: list[str] = []
         self._part: dict[str, str] | None = None
-        self._depth = 0
         self._rows: list[dict[str, str]] = []
         self._told: dict[str, str] = {}
 
     def read(self, body: bytes) -> tuple[dict[str, str], list[dict[str, str]]]:
-        parser = expat.ParserCreate(namespace_separator="}")
-        parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = self._refuse
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text.append
-        try:
-            parser.Parse(body, True)
-        except (expat.ExpatError, ValueError) as error:
-            raise OriginFault(f"the list of parts can't be read: {error}") from None
+        read_elements(body, "the list of parts", self._begin, self._end)
         return self._told, self._rows
 
-    def _refuse(self, *_: object) -> None:
-        raise OriginFault("the list of parts has a document type")
-
-    def _start(self, name: str, _: dict[str, str]) -> None:
-        self._text.clear()
-        self._depth += 1
+    def _begin(self, depth: int, name: str) -> None:
         # S3 writes <Part> for each; in its description the list is called Parts.
-        if self._depth == 3 and name.rpartition("}")[2] in ("Part", "Parts"):
+        if depth == _PART and name in ("Part", "Parts"):
             self._part = {}
 
-    def _end(self, name: str) -> None:
-        self._depth -= 1
-        local, text = name.rpartition("}")[2], "".join(self._text).strip()
-        self._text.clear()
+    def _end(self, depth: int, name: str, text: str) -> None:
         if self._part is None:
-            self._told[local] = text
-        elif self._depth == 2:
+            self._told[name] = text.strip()
+        elif depth == _PART:
             self._rows.append(self._part)
             self._part = None
         else:
-            self._part[local] = text
+            self._part[name] = text.strip()

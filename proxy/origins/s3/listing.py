@@ -1,7 +1,6 @@
 """ListObjectsV2: the query of one page, and a page from the answer. Pure.
 
-The answer is read by expat with a handler that refuses any document type, so that no entity is
-ever expanded. Names come percent-encoded (encoding-type=url): a key may hold what XML 1.0 can't.
+Names come percent-encoded (encoding-type=url): a key may hold what XML 1.0 can't.
 """
 
 from __future__ import annotations
@@ -9,18 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote_plus
-from xml.parsers import expat
 
 from proxy.errors import OriginFault
 from proxy.origins.base import Entry, Page
+from proxy.origins.s3.elements import read_elements
 from proxy.origins.s3.signing import encode_query
 
 # S3's own maximum; more are not given whatever is asked for.
 MAX_KEYS = 1000
 # 1000 keys of 1024 bytes, percent-encoded to three times that, with 1 KiB of XML around each.
 MAX_ANSWER = 5 * 1024 * 1024
-
-_NAMESPACE_END = "}"
 
 # A cursor is the store's token, or, from a store that gives none, the last name of the page.
 _TOKEN, _NAME = "t", "n"
@@ -77,52 +74,33 @@ def _cursor(found: _Found) -> str | None:
 
 
 class _Reader:
-    """Walks through one answer, keeping the path of elements it stands in."""
+    """Walks through one answer: texts of elements below the root, and of those in each row."""
 
     def __init__(self) -> None:
-        self._path: list[str] = []
-        self._text: list[str] = []
         self._row: dict[str, str] = {}
         self._rows: list[tuple[str, dict[str, str]]] = []
         self._top: dict[str, str] = {}
-        self._root = ""
 
     def read(self, body: bytes) -> _Found:
-        parser = expat.ParserCreate(namespace_separator=_NAMESPACE_END)
-        parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = self._refuse
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text.append
+        read_elements(body, "the listing", self._begin, self._end)
         try:
-            parser.Parse(body, True)
-            if self._root != "ListBucketResult":
-                raise OriginFault(f"the listing is a {self._root[:40]!r}")
             return self._found()
-        except (expat.ExpatError, ValueError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             raise OriginFault(f"the listing can't be read: {error}") from None
 
-    def _refuse(self, *_: object) -> None:
-        raise OriginFault("the listing has a document type")
-
-    def _start(self, name: str, _: dict[str, str]) -> None:
-        local = name.rpartition(_NAMESPACE_END)[2]
-        self._root = self._root or local
-        self._path.append(local)
-        self._text.clear()
-        if len(self._path) == 2:
+    def _begin(self, depth: int, name: str) -> None:
+        if not depth and name != "ListBucketResult":
+            raise OriginFault(f"the listing is a {name[:40]!r}")
+        if depth == 1:
             self._row = {}
 
-    def _end(self, _: str) -> None:
-        name = self._path.pop()
-        depth = len(self._path)
+    def _end(self, depth: int, name: str, text: str) -> None:
         if depth == 1 and name in ("Contents", "CommonPrefixes"):
             self._rows.append((name, self._row))
         elif depth == 1:
-            self._top[name] = "".join(self._text)
+            self._top[name] = text
         elif depth == 2:
-            self._row[name] = "".join(self._text)
-        self._text.clear()
+            self._row[name] = text
 
     def _found(self) -> _Found:
         found = _Found(
