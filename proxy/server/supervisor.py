@@ -72,6 +72,18 @@ async def supervise(
     return await supervisor.run(announce)
 
 
+def _handle(
+    number: signal.Signals, handler: Callable[[], None], loop: asyncio.AbstractEventLoop
+) -> None:
+    """Calls it in the loop when the signal comes. The loop's own way ends with the default, by
+    which a signal in the last moments would end the process."""
+
+    def handle(*_: object) -> None:
+        loop.call_soon_threadsafe(handler)
+
+    signal.signal(number, handle)
+
+
 class Supervisor:
     """See `supervise`."""
 
@@ -109,7 +121,7 @@ class Supervisor:
             signal.SIGHUP: self._reload.set,
         }
         for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
+            _handle(number, handler, loop)
         reaper = asyncio.create_task(self._reap()) if os.getpid() == 1 else None
         accounting = asyncio.create_task(self._fleet.run())
         try:
@@ -121,7 +133,7 @@ class Supervisor:
             if reaper is not None:
                 reaper.cancel()
             for number in handlers:
-                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # there is nothing left to stop
         return 0
 
     def _told_to_stop(self) -> None:

@@ -186,6 +186,16 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         assert "1 cut" in toy.log
 
 
+async def test_signals_in_its_last_moments_change_nothing(tmp_path: Path) -> None:
+    async with rig.running(tmp_path) as toy:
+        ended = asyncio.create_task(toy.ended())
+        while not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(toy.process.pid, signal.SIGTERM)  # its own way would take the exit code
+            await asyncio.sleep(0.001)
+        assert await ended == 0
+
+
 async def test_idle_connections_do_not_hold_it_up(tmp_path: Path) -> None:
     async with rig.running(tmp_path, keep_alive_timeout=60) as toy:
         async with talk.connected(toy.port) as (reader, writer), talk.http2(toy.port) as client:
