@@ -1,0 +1,87 @@
+"""A client's clock: what sets it anew, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from proxy.server.begun import Begun
+from proxy.server.patience import BYTES_PER_STALL, Patience, Progress
+
+STALL = 0.4
+ENOUGH = BYTES_PER_STALL // 2
+
+
+async def pieces(taken: Callable[[], int] | None, count: int, share: float) -> None:
+    """The kernel takes so many pieces, each after a share of the stall timeout."""
+    patience = Patience(Progress(taken_since=taken), STALL)
+    for _ in range(count):
+        await patience.wait(Begun(asyncio.sleep(share * STALL)), STALL)
+
+
+async def test_that_the_kernel_took_a_piece_is_not_the_clients_doing() -> None:
+    with pytest.raises(TimeoutError):
+        await pieces(lambda: 0, 3, 0.6)
+    with pytest.raises(TimeoutError):
+        await pieces(lambda: 100, 3, 0.6)
+
+
+async def test_where_nobody_tells_each_piece_has_a_clock() -> None:
+    await pieces(None, 3, 0.6)
+
+
+async def test_who_took_enough_has_a_new_clock() -> None:
+    await pieces(lambda: ENOUGH, 3, 0.6)
+
+
+async def test_what_was_taken_between_two_waits_counts() -> None:
+    """All of it, in the moment in which the kernel took the next piece."""
+    told = [0]
+
+    def taken() -> int:
+        count, told[0] = told[0], 0
+        return count
+
+    patience = Patience(Progress(taken_since=taken), STALL)
+    for _ in range(3):
+        await patience.wait(Begun(asyncio.sleep(0.6 * STALL)), STALL)
+        told[0] = ENOUGH
+
+
+async def test_only_waiting_for_the_client_counts() -> None:
+    patience = Patience(Progress(taken_since=lambda: 0), STALL)
+    await patience.wait(Begun(asyncio.sleep(0.5 * STALL)), STALL)
+    await asyncio.sleep(STALL)  # the store takes its time
+    await patience.wait(Begun(asyncio.sleep(0.3 * STALL)), STALL)
+    with pytest.raises(TimeoutError):
+        await patience.wait(Begun(asyncio.sleep(0.5 * STALL)), STALL)
+
+
+async def test_a_client_that_takes_what_it_is_given_soon_is_never_asked() -> None:
+    asked: list[int] = []
+
+    def taken() -> int:
+        asked.append(1)
+        return 0
+
+    await pieces(taken, 50, 0.02)
+    assert not asked
+
+
+async def test_those_that_stopped_together_are_not_given_up_in_one_turn() -> None:
+    """Fifty streams of one connection, say. Nobody has less than the stall timeout."""
+    loop, stall = asyncio.get_running_loop(), 64.0
+    many = [Patience(Progress(taken_since=lambda: 0), stall) for _ in range(50)]
+    now = loop.time()
+    waiting = [asyncio.create_task(one.wait(Begun(asyncio.sleep(60)), stall)) for one in many]
+    await asyncio.sleep(0)
+    ends = sorted(when for one in many if one._limit and (when := one._limit.when()))
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert len(ends) == 50
+    assert stall <= ends[0] - now
+    assert ends[-1] - now <= stall * 17 / 16 + 1
+    assert len({round(one, 2) for one in ends}) > 25
