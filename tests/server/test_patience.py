@@ -37,17 +37,12 @@ async def test_who_took_enough_has_a_new_clock() -> None:
 
 
 async def test_what_was_taken_between_two_waits_counts() -> None:
-    """All of it, in the moment in which the kernel took the next piece."""
-    told = [0]
-
-    def taken() -> int:
-        count, told[0] = told[0], 0
-        return count
-
-    patience = Patience(Progress(taken_since=taken), STALL)
-    for _ in range(3):
-        await patience.wait(Begun(asyncio.sleep(0.6 * STALL)), STALL)
-        told[0] = ENOUGH
+    """Then nothing has to be left of the clock."""
+    told = 0
+    patience = Patience(Progress(taken_since=lambda: told), STALL)
+    await patience.wait(Begun(asyncio.sleep(STALL / 5)), STALL)
+    patience._remaining, told = 0.0, ENOUGH
+    await patience.wait(Begun(asyncio.sleep(STALL / 100)), STALL)
 
 
 async def test_only_waiting_for_the_client_counts() -> None:
