@@ -214,9 +214,9 @@ class Exchange:
         """
         (own, beside), stream = self._asked, self._stream
         self._asked = self._given - stream.unsent, self._owner.taken_beside(stream)
-        taken = self._asked[0] - own
-        if beside is not None and self._asked[1] is not None:
-            taken = max(taken, (self._asked[1] - beside) // self._owner.readers())
+        taken, now = self._asked[0] - own, self._asked[1]
+        if beside is not None and now is not None:
+            taken = part_of(now - beside, taken, self._owner.readers())
         return max(0, taken)
 
     def _check_client(self) -> None:
@@ -339,6 +339,12 @@ class Exchange:
             self._sending = asyncio.get_running_loop().create_future()
             await self._sending
         self._check_client()
+
+
+def part_of(taken: int, own: int, readers: int) -> int:
+    """A stream's part in what a client took of all streams, of which so many wait: what of its own
+    was written meanwhile, unless that is more, since the kernel may hold what nobody took."""
+    return max(min(own, taken), taken // readers)
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
