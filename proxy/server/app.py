@@ -31,9 +31,10 @@ from proxy.server.delivery import Answer, Site, deliver, deliver_fault
 from proxy.server.digesting import has_wish, with_digests
 from proxy.server.hot import AGE, REQUEST_ID, client_of, new_request_id
 from proxy.server.hot_answers import HotAnswers
+from proxy.server.patience import Progress
 from proxy.server.prepared import PreparedAnswer
 from proxy.server.request import Request, raw_path_of, read_request
-from proxy.server.response import Progress, send_plan
+from proxy.server.response import send_plan
 from proxy.server.zero_copy import taken_since, takes_files
 
 logger = logging.getLogger("headgate")

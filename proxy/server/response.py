@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from time import monotonic
 
 from starlette.types import Receive, Send
@@ -24,45 +23,14 @@ from proxy.semantics.plan import Part, Plan
 from proxy.semantics.representation import Span
 from proxy.server.begun import Begun
 from proxy.server.disconnect import UntilDisconnect
+from proxy.server.patience import Patience, Progress
 from proxy.server.zero_copy import BYTES_OF_PROGRESS, FEWEST_LENT, message_of, pieces_of
-
-# The stall timeout is for this much: a slow reader is not a stalled one, and a large buffer may
-# take it several of them. With the default of 60 s the floor is 1.1 kB/s.
-BYTES_PER_STALL = 64 * 1024
-
-# What a client takes is seen in lumps. With half of that between two looks it is not given up, so
-# that nobody is who takes all of it.
-_PROGRESS = BYTES_PER_STALL // 2
-
-# The clock is set anew no more often than this part of the timeout, by which it is set later.
-_SLACK = 1 / 16
 
 # A reader as fast as we are never makes send() wait: after this much the others get their turn.
 BYTES_PER_TURN = 1024 * 1024
 
 
 Extra = tuple[Field, ...] | Callable[[], tuple[Field, ...]]
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a response has come.
-
-    `first_byte` is by `time.monotonic`, in seconds, or 0; so is `waiting_since`: when the client
-    was offered bytes that it has not taken yet. `waited` is for how many seconds it was waited for
-    before, where it did not take them at once. `taken_since` tells how many bytes it took since it
-    was asked before (`proxy.server.zero_copy`); without it a large buffer may take several stall
-    timeouts.
-    """
-
-    status: int = 0
-    started: bool = False
-    sent: int = 0
-    complete: bool = False
-    first_byte: float = 0.0
-    waiting_since: float = 0.0
-    waited: float = 0.0
-    taken_since: Callable[[], int] | None = None
 
 
 async def send_plan(
@@ -120,8 +88,7 @@ class _Sender:
     """Turns pieces into ASGI messages and counts them against what was promised."""
 
     __slots__ = (
-        "_extra", "_left", "_limit", "_plan", "_progress", "_send", "_since", "_stall_timeout",
-        "_taken", "_timer", "_turn",
+        "_extra", "_left", "_patience", "_plan", "_progress", "_send", "_taken", "_turn",
     )  # fmt: skip
 
     def __init__(
@@ -133,12 +100,9 @@ class _Sender:
         stall_timeout: float,
     ) -> None:
         self._plan, self._extra, self._send = plan, extra, send
-        self._progress, self._stall_timeout = progress, stall_timeout
+        self._progress, self._patience = progress, Patience(progress, stall_timeout)
         self._left = plan.length
-        self._turn = 0
-        self._taken = self._since = 0
-        self._limit: asyncio.Timeout | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._turn = self._taken = 0
 
     def is_last(self, piece: Piece) -> bool:
         """Whether nothing is left to send after this piece."""
@@ -173,13 +137,13 @@ class _Sender:
             raise OriginBroke(f"the body is {-self._left} bytes longer than promised")
         progress = self._progress
         progress.waiting_since = monotonic()
+        seconds = self._patience.seconds_for(piece)
         try:
-            self._limit = None
             sending = Begun(self._say(piece))
             if not sending.done:
-                await self._wait(sending, self._patience(piece))
+                await self._patience.wait(sending, seconds)
         except TimeoutError:
-            raise ClientGone(f"read too slowly for {self._patience(piece):g} s") from None
+            raise ClientGone(f"read too slowly for {seconds:g} s") from None
         except OSError as error:
             raise ClientGone(f"the connection broke: {error}") from None
         finally:
@@ -197,53 +161,11 @@ class _Sender:
                 self._turn = 0
                 await asyncio.sleep(0)
 
-    async def _wait(self, sending: Begun[None], patience: float) -> None:
-        begun, self._since = monotonic(), 0
-        try:
-            async with asyncio.timeout(patience) as self._limit:
-                if self._progress.taken_since is not None:
-                    self._ask_later(first=True)
-                await sending
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._progress.waited += monotonic() - begun
-
-    def _ask_later(self, *, first: bool = False) -> None:
-        """Asks now and then how much was taken; not where the client takes everything soon."""
-        pause = self._stall_timeout * _SLACK
-        self._timer = asyncio.get_running_loop().call_later(pause, self._ask, first)
-
-    def _ask(self, first: bool) -> None:
-        if self._progress.taken_since is not None:
-            taken = self._progress.taken_since()
-            if not first:  # that is since another wait
-                self._note_progress(taken)
-            self._ask_later()
-
-    def _patience(self, piece: Piece) -> float:
-        """How long a piece may take (in seconds); it gets more as it is taken, where that is
-        told."""
-        if isinstance(piece, Stretch) or self._progress.taken_since is not None:
-            return self._stall_timeout * (1 + _SLACK)
-        return self._stall_timeout * max(1.0, len(piece) / BYTES_PER_STALL)
-
     def _note_taken(self, count: int) -> None:
         """Some of a stretch was taken."""
         self._taken += count
         self._progress.sent += count
-        self._note_progress(count or BYTES_OF_PROGRESS)
-
-    def _note_progress(self, count: int) -> None:
-        """The client took something. Each time it is enough, its time begins anew."""
-        self._since += count
-        if self._since < _PROGRESS or self._limit is None:
-            return
-        now, progress = monotonic(), self._progress
-        if now - progress.waiting_since >= self._stall_timeout * _SLACK:
-            self._since, progress.waiting_since = 0, now
-            loop = asyncio.get_running_loop()
-            self._limit.reschedule(loop.time() + self._stall_timeout * (1 + _SLACK))
+        self._patience.note(count or BYTES_OF_PROGRESS)
 
     async def _say(self, piece: Piece) -> None:
         progress, send = self._progress, self._send

@@ -15,7 +15,8 @@ from proxy.origins.lending import Piece, Stretch
 from proxy.semantics.fields import Field
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Representation, Span
-from proxy.server.response import BYTES_PER_TURN, Extra, Progress, send_plan
+from proxy.server.patience import Progress
+from proxy.server.response import BYTES_PER_TURN, Extra, send_plan
 from proxy.server.zero_copy import FEWEST_LENT, LENT, TAKEN, taken_since, takes_files
 from tests.server.asgi import Client
 

@@ -14,13 +14,14 @@ from time import monotonic
 from typing import Literal
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.errors import ClientGone
 from proxy.semantics.plan import Plan
 from proxy.semantics.representation import Representation, Span
 from proxy.server.http2 import frames
-from proxy.server.response import BYTES_PER_STALL, Progress, send_plan
+from proxy.server.patience import BYTES_PER_STALL, Progress
+from proxy.server.response import send_plan
 from proxy.server.state import Limits
 from proxy.server.zero_copy import taken_since
 from tests.server.http1.test_exchange import GET, _trust, served
@@ -30,6 +31,7 @@ from tests.server.http2.driving import headers, settings, update
 SIZE, PIECE = 64 * 2**20, 4 * 2**20
 # By the size of a piece it would have 64 of them.
 STALL = 1.0
+SMALL, COUNT = 32 * 2**10, 200
 LARGEST = 2**31 - 1
 INITIAL_WINDOW_SIZE = 4
 
@@ -112,8 +114,8 @@ class Reader:
 
 
 @contextlib.asynccontextmanager
-async def asked(how: How, *, tls: bool) -> AsyncGenerator[tuple[App, Reader], None]:
-    app = App()
+async def connected(app: ASGIApp, how: How, *, tls: bool) -> AsyncGenerator[Reader, None]:
+    """A reader that has asked, and has taken a byte."""
     own, trusting = _trust() if tls else (None, None)
     for context in (own, trusting):
         if context is not None:
@@ -123,9 +125,16 @@ async def asked(how: How, *, tls: bool) -> AsyncGenerator[tuple[App, Reader], No
         try:
             await asyncio.to_thread(reader.say, request(how))
             await asyncio.to_thread(reader.read, 1)
-            yield app, reader
+            yield reader
         finally:
             reader.close()
+
+
+@contextlib.asynccontextmanager
+async def asked(how: How, *, tls: bool) -> AsyncGenerator[tuple[App, Reader], None]:
+    app = App()
+    async with connected(app, how, tls=tls) as reader:
+        yield app, reader
 
 
 async def until(condition: Callable[[], object], seconds: float) -> None:
@@ -154,3 +163,31 @@ async def test_who_is_slow_is_not(how: How, tls: bool) -> None:
             await asyncio.to_thread(reader.read, BYTES_PER_STALL)
             await asyncio.sleep(STALL / 6)
             assert app.ended is None
+
+
+class Counting:
+    """Sends the object in small pieces and asks behind each what was taken; `told` is all of it."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        since = taken_since(scope)
+        assert since is not None
+        fields = [(b"content-length", b"%d" % (SMALL * COUNT))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        for left in range(COUNT - 1, -1, -1):
+            await send({"type": "http.response.body", "body": bytes(SMALL), "more_body": left > 0})
+            self.told += since()
+        while self.told < SMALL * (COUNT - 1):
+            await asyncio.sleep(0.01)
+            self.told += since()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_what_was_taken_is_told_whatever_is_sent_meanwhile(tls: bool) -> None:
+    app = Counting()
+    async with connected(app, "http1", tls=tls) as reader:
+        await asyncio.to_thread(reader.read, SMALL * COUNT - 1)
+        await until(lambda: app.told >= SMALL * (COUNT - 1), 10)
+        assert app.told <= SMALL * COUNT * 1.01

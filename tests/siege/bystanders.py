@@ -1,9 +1,10 @@
 """Those who are not attacking, in processes of their own, and what they saw meanwhile.
 
-    python -m tests.siege.bystanders fresh|sibling PORT [PID]
+    python -m tests.siege.bystanders fresh|sibling PORT PID [PATH FIELD...]
 
 `fresh` asks for a small object on a new connection, fifty times a second at most; it is its waits
-that are measured, and beside them for how long a process, the server's, was at work meanwhile.
+that are measured, and beside them for how long a process, the server's, was at work meanwhile. With
+a path and fields it asks a store, past the server.
 `sibling` asks again and again over one HTTP/2 connection, which must not break.
 Both go on until their standard input ends, and then print what they saw as JSON.
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
@@ -27,13 +28,24 @@ _PAUSE = 0.02
 _PATIENCE = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """How a store is asked for the small object itself, past the server: with these fields."""
+
+    port: int
+    path: str
+    fields: Sequence[str]
+
+
 @dataclass
 class Seen:
     """What both saw: waits in milliseconds, of these what the server itself was at work (its
-    processor time, whatever else the machine does), and what was not as it should be."""
+    processor time, whatever else the machine does), those for the store where it was asked, and
+    what was not as it should be."""
 
     latencies: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
+    store: list[float] = field(default_factory=list)
     siblings: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -44,20 +56,28 @@ class Seen:
 
 
 @contextmanager
-def watching(port: int, pid: int = 0) -> Iterator[Seen]:
-    """Both look on while the block runs; what they saw is there when it has ended."""
+def watching(port: int, pid: int = 0, store: Direct | None = None) -> Iterator[Seen]:
+    """Both look on while the block runs; what they saw is there when it has ended. So does one that
+    asks the store, if there is one to ask."""
     seen = Seen()
     both = [_start(kind, port, pid) for kind in ("fresh", "sibling")]
+    beside = [_start("fresh", store.port, 0, store.path, *store.fields)] if store else []
     try:
         yield seen
     finally:
-        for one in both:
-            out, _ = one.communicate(timeout=2 * _PATIENCE)
-            said = json.loads(out)
-            seen.latencies += said["latencies"]
-            seen.worked += said["worked"]
-            seen.siblings += said["siblings"]
-            seen.faults += said["faults"]
+        for said in map(_said, both):
+            seen.latencies += said.latencies
+            seen.worked += said.worked
+            seen.siblings += said.siblings
+            seen.faults += said.faults
+        for said in map(_said, beside):
+            seen.store += said.latencies
+            seen.faults += [f"store: {fault}" for fault in said.faults]
+
+
+def _said(one: subprocess.Popen[bytes]) -> Seen:
+    out, _ = one.communicate(timeout=2 * _PATIENCE)
+    return Seen(**json.loads(out))
 
 
 def idle(port: int, seconds: float, pid: int = 0) -> Seen:
@@ -67,8 +87,9 @@ def idle(port: int, seconds: float, pid: int = 0) -> Seen:
     return seen
 
 
-def _start(kind: str, port: int, pid: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.siege.bystanders", kind, str(port), str(pid)]
+def _start(kind: str, port: int, pid: int, *request: str) -> subprocess.Popen[bytes]:
+    told = [kind, str(port), str(pid), *request]
+    command = [sys.executable, "-m", "tests.siege.bystanders", *told]
     one = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert one.stdout is not None
     one.stdout.readline()  # it has begun
@@ -80,14 +101,19 @@ def _work_of(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2) if pid else 0.0
 
 
-def _be_fresh(port: int, pid: int, over: threading.Event, seen: Seen) -> None:
-    request = f"GET /{SMALL} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+def _request(path: str = f"/{SMALL}", *fields: str) -> bytes:
+    lines = (f"GET {path} HTTP/1.1", *(fields or ("Host: localhost",)), "Connection: close", "", "")
+    return "\r\n".join(lines).encode()
+
+
+def _be_fresh(port: int, pid: int, request: bytes, over: threading.Event, seen: Seen) -> None:
     while not over.wait(_PAUSE):
         began, worked, answer = time.monotonic(), _work_of(pid), b""
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as one:
                 one.sendall(request)
-                while piece := one.recv(65536):
+                # A store may keep a connection that is to be closed.
+                while not answer.endswith(SMALL_BODY) and (piece := one.recv(65536)):
                     answer += piece
         except OSError as error:
             seen.faults.append(f"fresh: {error!r}")
@@ -118,14 +144,14 @@ def _wait_for_end(over: threading.Event) -> None:
     over.set()
 
 
-def main(kind: str, port: int, pid: int) -> None:
+def main(kind: str, port: int, pid: int, *request: str) -> None:
     """Looks on until standard input ends."""
     seen, over = Seen(), threading.Event()
     threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
     print("begun", flush=True)
     try:
         if kind == "fresh":
-            _be_fresh(port, pid, over, seen)
+            _be_fresh(port, pid, _request(*request), over, seen)
         else:
             asyncio.run(_be_sibling(port, over, seen))
     except (OSError, TimeoutError) as error:
@@ -135,4 +161,4 @@ def main(kind: str, port: int, pid: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -49,15 +49,21 @@ def at_p99(latencies: Sequence[float]) -> float:
 
 
 def latency(
-    what: str, idle: Sequence[float], meanwhile: Sequence[float], busy: Sequence[float] = ()
+    what: str,
+    idle: Sequence[float],
+    meanwhile: Sequence[float],
+    busy: Sequence[float] = (),
+    store: Sequence[float] = (),
 ) -> Criterion:
     """Others wait at p99 twice as long as when idle at most, or 20 ms; all in milliseconds.
 
-    `busy` is what they wait when the machine has as much to do and the server has not.
+    `busy` is what they wait when the machine has as much to do and the server has not, `store` what
+    the store takes meanwhile when it is asked itself. Both are only said beside.
     """
     rest = at_p99(idle)
     limit = max(2 * rest, _QUICK_ENOUGH)
     beside = f", with a machine as busy {at_p99(busy):.1f} ms" if busy else ""
+    beside += f", the store itself meanwhile {at_p99(store):.1f} ms" if store else ""
     said = f"{what}: others' p99 (idle {rest:.1f} ms{beside})"
     return Criterion(said, at_p99(meanwhile), limit, " ms", timed=True)
 
@@ -75,9 +81,11 @@ def at_most(what: str, figure: float, limit: float, unit: str = "") -> Criterion
     return Criterion(what, figure, limit, unit)
 
 
-def at_least(what: str, figure: float, limit: float, unit: str = "") -> Criterion:
+def at_least(
+    what: str, figure: float, limit: float, unit: str = "", *, timed: bool = False
+) -> Criterion:
     """A count that must be reached."""
-    return Criterion(what, figure, limit, unit, at_least=True)
+    return Criterion(what, figure, limit, unit, timed=timed, at_least=True)
 
 
 def within(what: str, figure: float, limit: float) -> Criterion:

@@ -13,10 +13,12 @@ from tempfile import TemporaryDirectory
 import httpx
 import trustme
 
+from proxy.origins.s3.signing import Keys, Signer
 from tests.benchmarks.processes import descendants, resident
 from tests.e2e.program import Headgate
 from tests.faults.control import Faults
 from tests.servers import SeaweedFS
+from tests.siege.bystanders import Direct
 from tests.siege.objects import LARGE, MIB, SMALL, SMALL_BODY, block
 
 _CONFIGURATION = """
@@ -113,6 +115,17 @@ class Stage:
     def ask(self, path: str) -> str:
         """What the operator's door says, whatever the status."""
         return httpx.get(self.program.admin_url + path, timeout=10).text
+
+    def store(self) -> Direct | None:
+        """How its store is asked past it, from now on for some minutes; None without one."""
+        if self.faults is None:
+            return None
+        store, port = self.faults.store, self.faults.port
+        path = f"/{store.bucket}/{SMALL}"
+        keys = Keys(store.access_key_id, store.secret_access_key)
+        host = {"host": f"127.0.0.1:{port}"}
+        signed = Signer(store.region).sign(keys, "GET", path, host, time.time())
+        return Direct(port, path, [f"{name}: {value}" for name, value in signed.items()])
 
     def until_at_rest(self, descriptors: int, seconds: float) -> float:
         """Waits until nothing is in flight and no more descriptors are open than these; how long

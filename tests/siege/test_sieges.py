@@ -63,6 +63,12 @@ def test_what_a_busy_machine_does_is_said_beside() -> None:
     assert "others' p99 (idle 1.0 ms, with a machine as busy 7.0 ms): 9 ms" in line
 
 
+def test_what_the_store_takes_itself_is_said_beside() -> None:
+    line = str(latency("slow", [1.0], [9.0], store=[7.0]))
+    assert "others' p99 (idle 1.0 ms, the store itself meanwhile 7.0 ms): 9 ms" in line
+    assert not latency("slow", [1.0], [20.1], store=[30.0]).met
+
+
 def test_the_servers_own_part_has_the_limit_of_the_whole() -> None:
     assert own_work("", [1.0], [20.0]).met
     assert not own_work("", [1.0], [20.1]).met

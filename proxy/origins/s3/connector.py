@@ -3,7 +3,12 @@
 A connection that lay idle may be dead without our knowing (the store restarted, a NAT forgot it).
 aiohttp sends a GET or HEAD once more when a connection broke before the answer began; this
 connector decides on what: never again after a new connection failed, and on a new one after an
-idle one did, because its siblings in the pool are as old as it was.
+idle one did, because its siblings in the pool are older than it was.
+
+aiohttp takes the connection that lay idle for longest. Then a few requests a second, each by
+another one, keep all that a burst has left from ever being idle for long enough to be closed. Here
+it is the one that was used last: what is not needed ages, and who is asked by a connection is
+least likely to have forgotten it.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from functools import partial
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -63,3 +69,12 @@ class OneRetryConnector(aiohttp.TCPConnector):
         if connection.protocol is not None:
             self._used.add(connection.protocol)
         return connection
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        """Puts a connection back; aiohttp takes from the left what it has put in on the right."""
+        super()._release(key, protocol, should_close=should_close)
+        idle = self._conns.get(key)
+        if idle and idle[-1][0] is protocol:
+            idle.rotate(1)

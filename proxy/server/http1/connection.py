@@ -249,6 +249,7 @@ class Http1(ClientProtocol):
         view = memoryview(body)
         step = _PIECE if self.peer.tls else len(view)
         for at in range(0, len(view), step):
+            self._unwritten = len(view) - at
             if self._paused:
                 await self.wait()
             if self._lost:

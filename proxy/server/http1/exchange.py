@@ -45,15 +45,16 @@ class Exchange:
         "_connection",
         "_ended",
         "_fields",
+        "_given",
         "_gone",
         "_head",
         "_pieces",
         "_sent_head",
         "_status",
+        "_taken",
         "_task",
         "_to_come",
         "_told",
-        "_untaken",
         "unread",
         "until_close",
     )  # fmt: skip
@@ -71,7 +72,7 @@ class Exchange:
         self._fields: Fields | None = None
         self._sent_head = self._bodyless = self._chunked = self.until_close = False
         self._to_come: int | None = None
-        self._untaken = 0
+        self._given = self._taken = 0
         self._task = asyncio.get_running_loop().create_task(self.run())
 
     @property
@@ -186,8 +187,8 @@ class Exchange:
 
     def _taken_since(self) -> int:
         """How many bytes the client took since this was asked before."""
-        before, self._untaken = self._untaken, self._connection.untaken()
-        return max(0, before - self._untaken)
+        before, self._taken = self._taken, self._given - self._connection.untaken()
+        return max(0, self._taken - before)
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         no_length = status < 200 or status == 204  # RFC 9110 §8.6
@@ -230,6 +231,7 @@ class Exchange:
         size = 0 if self._bodyless else len(body)
         head, last = self._frame(size, more=more)
         connection = self._connection
+        self._given += size
         if size <= COPIED:
             connection.transport.write(b"".join((head, body if size else b"", last)))
         else:

@@ -52,9 +52,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_block", "_body", "_body_ended", "_bodyless", "_head", "_owner", "_phase",
-        "_receiving", "_sending", "_stream", "_to_come", "_told", "_trailers_follow", "gone",
-        "over", "started",
+        "_asked", "_block", "_body", "_body_ended", "_bodyless", "_given", "_head", "_owner",
+        "_phase", "_receiving", "_sending", "_stream", "_to_come", "_told", "_trailers_follow",
+        "gone", "over", "started",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, stream: Stream, head: Head) -> None:
@@ -68,6 +68,7 @@ class Exchange:
         self._block = b""
         self._to_come: int | None = None
         self._asked: tuple[int, int | None] = (0, None)
+        self._given = 0
         self._bodyless = self._trailers_follow = False
 
     # --- what the connection tells ------------------------------------------------------------
@@ -212,10 +213,10 @@ class Exchange:
         that those that come after it by their priority are not given up meanwhile.
         """
         (own, beside), stream = self._asked, self._stream
-        self._asked = stream.unsent, self._owner.taken_beside(stream)
-        taken = own - self._asked[0]
-        if beside is not None and self._asked[1] is not None:
-            taken = max(taken, (self._asked[1] - beside) // self._owner.readers())
+        self._asked = self._given - stream.unsent, self._owner.taken_beside(stream)
+        taken, now = self._asked[0] - own, self._asked[1]
+        if beside is not None and now is not None:
+            taken = part_of(now - beside, taken, self._owner.readers())
         return max(0, taken)
 
     def _check_client(self) -> None:
@@ -249,6 +250,7 @@ class Exchange:
             if end and not self._owner.paused and sender.whole(self._stream, block, data):
                 return
             sender.head(self._stream, block)
+        self._given += len(data)
         sender.body(self._stream, data, end=end)
         await self._sent(end=end)
 
@@ -337,6 +339,12 @@ class Exchange:
             self._sending = asyncio.get_running_loop().create_future()
             await self._sending
         self._check_client()
+
+
+def part_of(taken: int, own: int, readers: int) -> int:
+    """A stream's part in what a client took of all streams, of which so many wait: what of its own
+    was written meanwhile, unless that is more, since the kernel may hold what nobody took."""
+    return max(min(own, taken), taken // readers)
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import HeadgateError
+from proxy.server.http2.exchange import part_of
 from proxy.server.http2.faults import ErrorCode
 from tests.server import talk
 from tests.server.http2.serving import connected, until
@@ -239,3 +240,20 @@ async def test_send_returns_when_little_is_left() -> None:
             await client.read_some()
         await asyncio.sleep(0.1)
         assert 4 <= len(sent) <= 6  # the window, and less than two frames
+
+
+@pytest.mark.parametrize(
+    ("taken", "own", "readers", "part"),
+    [
+        (1000, 1000, 10, 1000),  # it comes before all others
+        (1000, 0, 10, 100),  # it waits for others
+        (1000, 300, 2, 500),
+        (1000, 800, 2, 800),
+        (0, 1000, 1, 0),  # the kernel has it, and nobody took it
+        (-10, 1000, 1, -10),
+    ],
+)
+def test_the_part_of_a_stream_in_what_a_client_took(
+    taken: int, own: int, readers: int, part: int
+) -> None:
+    assert part_of(taken, own, readers) == part
