@@ -8,7 +8,6 @@ is a record of TLS long, and four of them leave in one packet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from proxy.server.files import AHEAD, FileToSend, Scratch
@@ -34,24 +33,56 @@ class Direct(Protocol):
         they have to take their turn."""
         ...
 
+    def room_for(self, stream: Stream) -> int:
+        """How many bytes of the stream could be written at once, beyond those that wait."""
+        ...
 
-async def in_turns(
-    owner: Direct, stream: Stream, file: FileToSend, left: int
-) -> AsyncGenerator[int, None]:
-    """Sends at most so many bytes as long as they go straight; gives how many did each time."""
-    share = 0
-    while left:
-        if not file.is_near(min(left, AHEAD)):
-            await file.look(min(left, AHEAD))
-        sent = owner.send_straight(stream, file, left)
-        if not sent:
-            return
-        left, share = left - sent, share + sent
-        file.passed(sent)
-        yield sent
-        if share >= _FAIR_SHARE:
-            share = 0
-            await asyncio.sleep(0)
+
+class Straight:
+    """What is left of a stretch of a file, as long as it goes straight.
+
+    Attributes:
+        left: how many bytes.
+    """
+
+    __slots__ = ("_file", "_owner", "_stream", "left")
+
+    def __init__(self, owner: Direct, stream: Stream, file: FileToSend, left: int) -> None:
+        self._owner, self._stream, self._file = owner, stream, file
+        self.left = left
+
+    def send(self) -> int:
+        """Sends what there is room for, if it goes straight; returns how many bytes. The next are
+        known to be in memory."""
+        sent = self._owner.send_straight(self._stream, self._file, self.left)
+        self.left -= sent
+        if sent:
+            self._file.passed(sent)
+        return sent
+
+    def go_on(self) -> bool:
+        """The client's window grew, or there is room: sends at once. Returns whether that is all
+        for now; if not, `in_turns` has to see to it."""
+        if not (self.left and self._file.looks_near(min(self.left, AHEAD))):
+            return False
+        try:
+            return bool(self.send() and self.left) and not self._owner.room_for(self._stream)
+        except (OSError, RuntimeError):  # which comes again
+            return False
+
+    async def in_turns(self) -> None:
+        """Sends as long as it goes straight."""
+        share = 0
+        while self.left:
+            if not self._file.is_near(min(self.left, AHEAD)):
+                await self._file.look(min(self.left, AHEAD))
+            sent = self.send()
+            if not sent:
+                return
+            share += sent
+            if share >= _FAIR_SHARE:
+                share = 0
+                await asyncio.sleep(0)
 
 
 class FramedScratch:

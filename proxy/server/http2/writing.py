@@ -80,7 +80,8 @@ class Writing(ClientProtocol):
     def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
         """Reads and writes what there is room for, of a stream that is alone; returns how many
         bytes of the file. 0 where others have something to send, or wait for room too."""
-        alone = not self.waiting and not stream.unsent and self.connection.sender.idle
+        alone = not stream.unsent and self.connection.sender.idle
+        alone = alone and not any(other.has_room() for other in self.waiting)
         if not alone or stream.id not in self.connection.streams or self._over():
             return 0
         size = min(self.room_for(stream), left, MOST)
