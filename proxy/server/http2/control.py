@@ -87,13 +87,14 @@ def _receive_goaway(core: Core, frame: Frame) -> None:
     core.leaving = True
 
 
-def _receive_window_update(core: Core, frame: Frame) -> None:
+def receive_window_update(core: Core, frame: Frame) -> None:
+    """Takes a WINDOW_UPDATE; raises as `receive_control`. Whoever has a small window sends two of
+    them for every few frames of a body."""
     core.budget.spend(Kind.UPDATE)
     increment = frames.word_of(frame.payload)
     if frame.stream_id == 0:
         _widen_connection(core, increment)
     else:
-        core.check_opened(frame.stream_id)
         _widen_stream(core, frame.stream_id, increment)
 
 
@@ -110,6 +111,7 @@ def _widen_stream(core: Core, stream_id: int, increment: int) -> None:
     """One that is over is passed over: the client may not have heard of it yet (§5.1)."""
     stream = core.streams.get(stream_id)
     if stream is None:
+        core.check_opened(stream_id)
         return
     if increment == 0:
         raise StreamFault(ErrorCode.PROTOCOL_ERROR, "an increment of nothing")
@@ -133,6 +135,6 @@ _RECEIVE: dict[int, Callable[[Core, Frame], None]] = {
     frames.PUSH_PROMISE: _receive_push,
     frames.PING: _receive_ping,
     frames.GOAWAY: _receive_goaway,
-    frames.WINDOW_UPDATE: _receive_window_update,
+    frames.WINDOW_UPDATE: receive_window_update,
     frames.PRIORITY_UPDATE: _receive_priority_update,
 }

@@ -63,7 +63,8 @@ class Straight:
     def go_on(self) -> bool:
         """The client's window grew, or there is room: sends at once. Returns whether that is all
         for now; if not, `in_turns` has to see to it."""
-        if not (self.left and self._file.looks_near(min(self.left, AHEAD))):
+        near = self._file.is_near(min(self.left, MOST))
+        if not (near or (self.left and self._file.looks_near(min(self.left, AHEAD)))):
             return False
         try:
             return bool(self.send() and self.left) and not self._owner.room_for(self._stream)
@@ -74,7 +75,7 @@ class Straight:
         """Sends as long as it goes straight."""
         share = 0
         while self.left:
-            if not self._file.is_near(min(self.left, AHEAD)):
+            if not self._file.is_near(min(self.left, MOST)):
                 await self._file.look(min(self.left, AHEAD))
             sent = self.send()
             if not sent:
