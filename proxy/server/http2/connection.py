@@ -11,7 +11,7 @@ from collections.abc import Callable
 from proxy.server.http2 import frames
 from proxy.server.http2.blocks import BlockReader, Field
 from proxy.server.http2.budgets import Kind
-from proxy.server.http2.control import receive_control
+from proxy.server.http2.control import receive_control, receive_update
 from proxy.server.http2.core import CONNECTION_WINDOW, Core, Handler
 from proxy.server.http2.faults import ConnectionFault, ErrorCode, Malformed, StreamFault
 from proxy.server.http2.fields import Head, check_trailers, read_head
@@ -80,6 +80,8 @@ class Connection(Core):
         """
         self._effort = effort
         try:
+            if self._greeted and self._partial is None:
+                self._receive_updates()
             while self.failed is None:
                 if self._effort <= 0:
                     return True
@@ -91,6 +93,16 @@ class Connection(Core):
         except ConnectionFault as fault:
             self.fail(fault.code)
         return False
+
+    def _receive_updates(self) -> None:
+        """Takes WINDOW_UPDATEs as far as nothing else comes between: a client with a small window
+        sends hardly anything else."""
+        while self._effort > 0 and (update := self._frames.next_update()) is not None:
+            self._effort -= 1
+            try:
+                receive_update(self, *update)
+            except StreamFault as fault:
+                self.reset_faulty(update[0], fault.code)
 
     def _receive_frame(self, frame: Frame) -> None:
         kind = frame.kind

@@ -87,15 +87,17 @@ def _receive_goaway(core: Core, frame: Frame) -> None:
     core.leaving = True
 
 
-def receive_window_update(core: Core, frame: Frame) -> None:
-    """Takes a WINDOW_UPDATE; raises as `receive_control`. Whoever has a small window sends two of
-    them for every few frames of a body."""
+def receive_update(core: Core, stream_id: int, increment: int) -> None:
+    """Takes a WINDOW_UPDATE; raises as `receive_control`."""
     core.budget.spend(Kind.UPDATE)
-    increment = frames.word_of(frame.payload)
-    if frame.stream_id == 0:
+    if stream_id == 0:
         _widen_connection(core, increment)
     else:
-        _widen_stream(core, frame.stream_id, increment)
+        _widen_stream(core, stream_id, increment)
+
+
+def _receive_window_update(core: Core, frame: Frame) -> None:
+    receive_update(core, frame.stream_id, frames.word_of(frame.payload))
 
 
 def _widen_connection(core: Core, increment: int) -> None:
@@ -135,6 +137,6 @@ _RECEIVE: dict[int, Callable[[Core, Frame], None]] = {
     frames.PUSH_PROMISE: _receive_push,
     frames.PING: _receive_ping,
     frames.GOAWAY: _receive_goaway,
-    frames.WINDOW_UPDATE: receive_window_update,
+    frames.WINDOW_UPDATE: _receive_window_update,
     frames.PRIORITY_UPDATE: _receive_priority_update,
 }

@@ -317,20 +317,17 @@ class Exchange:
         return not self.over and self._room() > 0
 
     def try_again(self) -> None:
-        """The connection can write, or its windows grew."""
-        if self._room() and not self._goes_straight():
-            _wake(self._sending)
-
-    def _goes_straight(self) -> bool:
-        """Whether what there was room for is written already, so that there is none again."""
-        if self._straight is None:
-            return False
-        waiting = self._owner.waiting
-        waiting.discard(self)
-        try:
-            return self._straight.go_on()
-        finally:
+        """The connection can write, or its windows grew: what goes straight goes at once, so that
+        the app is woken for little else than its next stretch."""
+        straight, waiting = self._straight, self._owner.waiting
+        if straight is None:
+            waits = not self._room()
+        else:
+            waiting.discard(self)
+            waits = straight.go_on()
             waiting.add(self)
+        if not waits:
+            _wake(self._sending)
 
     def _count(self, size: int, *, more: bool) -> None:
         """Holds the body against its Content-Length."""

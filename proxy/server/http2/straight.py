@@ -21,6 +21,8 @@ PAYLOAD = FRAME - frames.HEADER_SIZE
 _FRAMES = 16
 # Bytes of the file that are read at once, at most.
 MOST = _FRAMES * PAYLOAD
+# Pieces that go straight at once when a window grew.
+_PIECES = 4
 # Bytes that go straight to the client before others get their turn.
 _FAIR_SHARE = 2**20
 
@@ -61,15 +63,24 @@ class Straight:
         return sent
 
     def go_on(self) -> bool:
-        """The client's window grew, or there is room: sends at once. Returns whether that is all
-        for now; if not, `in_turns` has to see to it."""
+        """A window grew, or there is room: sends at once what there is room for, if any. Returns
+        whether that is all for now; if not, `in_turns` has to see to it."""
+        for _ in range(_PIECES):
+            if not self._owner.room_for(self._stream):
+                return True
+            if not (self.left and self._is_near()):
+                return False
+            try:
+                if not self.send():
+                    return False
+            except (OSError, RuntimeError):  # which comes again
+                return False
+        return False
+
+    def _is_near(self) -> bool:
+        """Whether what is sent next is in memory; looks further ahead where it has to look."""
         near = self._file.is_near(min(self.left, MOST))
-        if not (near or (self.left and self._file.looks_near(min(self.left, AHEAD)))):
-            return False
-        try:
-            return bool(self.send() and self.left) and not self._owner.room_for(self._stream)
-        except (OSError, RuntimeError):  # which comes again
-            return False
+        return near or self._file.looks_near(min(self.left, AHEAD))
 
     async def in_turns(self) -> None:
         """Sends as long as it goes straight."""
@@ -91,12 +102,12 @@ class FramedScratch:
 
     def __init__(self) -> None:
         self._scratch = Scratch(_FRAMES * FRAME)
-        self._places = self._divide()
+        self._divide()
 
-    def _divide(self) -> list[memoryview]:
-        whole = self._scratch.view(self._scratch.size)
+    def _divide(self) -> None:
+        self._whole = whole = self._scratch.view(self._scratch.size)
         starts = range(frames.HEADER_SIZE, len(whole), FRAME)
-        return [whole[start : start + PAYLOAD] for start in starts]
+        self._places = [whole[start : start + PAYLOAD] for start in starts]
 
     def read(self, file: FileToSend, stream_id: int, size: int, left: int) -> memoryview:
         """Reads at most so many of the next bytes (MOST or fewer), which are known to be in memory;
@@ -106,21 +117,21 @@ class FramedScratch:
         places = self._places[:full]
         if rest:
             places.append(self._places[full][:rest])
-        full, rest = divmod(file.read_into(places, left), PAYLOAD)
-        view, end = self._scratch.view(self._scratch.size), full * FRAME
-        header = frames.frame_header(PAYLOAD, frames.DATA, 0, stream_id)
+        count, whole = file.read_into(places, left), self._whole
+        if count != size:
+            full, rest = divmod(count, PAYLOAD)
+        end = full * FRAME
         for at in range(0, end, FRAME):
-            view[at : at + frames.HEADER_SIZE] = header
+            frames.put_data_header(whole, at, PAYLOAD, stream_id)
         if rest:
-            start = end + frames.HEADER_SIZE
-            view[end:start] = frames.frame_header(rest, frames.DATA, 0, stream_id)
-            end = start + rest
-        return view[:end]
+            frames.put_data_header(whole, end, rest, stream_id)
+            end += frames.HEADER_SIZE + rest
+        return whole[:end]
 
     def give_away(self) -> None:
         """As `Scratch.give_away`."""
         self._scratch.give_away()
-        self._places = self._divide()
+        self._divide()
 
 
 def content_of(size: int) -> int:

@@ -80,13 +80,15 @@ class Writing(ClientProtocol):
     def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
         """Reads and writes what there is room for, of a stream that is alone; returns how many
         bytes of the file. 0 where others have something to send, or wait for room too."""
-        alone = not stream.unsent and self.connection.sender.idle
-        alone = alone and not any(other.has_room() for other in self.waiting)
-        if not alone or stream.id not in self.connection.streams or self._over():
+        sender, waiting = self.connection.sender, self.waiting
+        if stream.unsent or not sender.idle or (waiting and any(o.has_room() for o in waiting)):
             return 0
-        size = min(self.room_for(stream), left, MOST)
-        if not size:
+        if stream.id not in self.connection.streams or self._over():
             return 0
+        if not self.room_for(stream):
+            return 0
+        narrow = stream.outflow if stream.outflow.size < sender.outflow.size else sender.outflow
+        size = min(narrow.portion(), left, MOST)
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
         step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
         while written < len(framed) and not self.paused and self.has_room():
@@ -97,7 +99,7 @@ class Writing(ClientProtocol):
         if self.transport.get_write_buffer_size():
             _FRAMED.give_away()  # the transport has kept some of it
         sent = content_of(written)
-        self.connection.sender.sent_straight(stream, sent)
+        sender.sent_straight(stream, sent)
         self._written += written
         self.connection.budget.earn(written)
         self._progress = self._loop.time()
