@@ -4,8 +4,8 @@ from __future__ import annotations
 
 MOST = 2**31 - 1  # §6.9.1
 DEFAULT = 65_535  # §6.9.2
-# No less is sent at once than this part of half a window, while more is allowed.
-_LEAST = 8
+# Bytes; no less is sent at once while more is allowed.
+_LEAST = 2**12
 
 
 class WindowOverflow(Exception):
@@ -43,7 +43,7 @@ class Outflow:
         """
         half = self.full // 2
         first = half - (self.full - self.size)
-        return first if first >= half // _LEAST else self.size
+        return first if first >= _LEAST else self.size
 
 
 class Inflow:

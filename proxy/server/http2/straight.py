@@ -21,8 +21,6 @@ PAYLOAD = FRAME - frames.HEADER_SIZE
 _FRAMES = 16
 # Bytes of the file that are read at once, at most.
 MOST = _FRAMES * PAYLOAD
-# Pieces that go straight at once when a window grew.
-_PIECES = 4
 # Bytes that go straight to the client before others get their turn.
 _FAIR_SHARE = 2**20
 
@@ -65,22 +63,23 @@ class Straight:
     def go_on(self) -> bool:
         """A window grew, or there is room: sends at once what there is room for, if any. Returns
         whether that is all for now; if not, `in_turns` has to see to it."""
-        for _ in range(_PIECES):
-            if not self._owner.room_for(self._stream):
-                return True
-            if not (self.left and self._is_near()):
-                return False
-            try:
-                if not self.send():
+        total = 0
+        while self.left and total < MOST:
+            if not self._file.is_near(min(self.left, MOST)):
+                if not self._owner.room_for(self._stream):
+                    return True
+                if not self._file.looks_near(min(self.left, AHEAD)):
                     return False
+            try:
+                sent = self.send()
             except (OSError, RuntimeError):  # which comes again
                 return False
+            if not self._owner.room_for(self._stream):
+                return self.left > 0
+            if not sent:
+                return False
+            total += sent
         return False
-
-    def _is_near(self) -> bool:
-        """Whether what is sent next is in memory; looks further ahead where it has to look."""
-        near = self._file.is_near(min(self.left, MOST))
-        return near or self._file.looks_near(min(self.left, AHEAD))
 
     async def in_turns(self) -> None:
         """Sends as long as it goes straight."""
