@@ -53,8 +53,8 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_block", "_body", "_body_ended", "_bodyless", "_head", "_owner", "_phase",
-        "_receiving", "_sending", "_straight", "_stream", "_to_come", "_told", "_trailers_follow", "gone",
-        "over", "started",
+        "_receiving", "_sending", "_straight", "_stream", "_to_come", "_told", "_trailers_follow",
+        "gone", "over", "started",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, stream: Stream, head: Head) -> None:

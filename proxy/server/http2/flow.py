@@ -31,8 +31,7 @@ class Outflow:
         if size > MOST:
             raise WindowOverflow
         self.size = size
-        if size > self.full:
-            self.full = size
+        self.full = max(self.full, size)
 
     def portion(self) -> int:
         """How much of what is allowed to send at once.

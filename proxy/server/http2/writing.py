@@ -85,13 +85,13 @@ class Writing(ClientProtocol):
             return 0
         if stream.id not in self.connection.streams or self._over():
             return 0
-        narrow = stream.outflow if stream.outflow.size < sender.outflow.size else sender.outflow
-        if narrow.size <= 0 or self.paused or not self.has_room():
+        if not self.room_for(stream):
             return 0
+        narrow = stream.outflow if stream.outflow.size < sender.outflow.size else sender.outflow
         size = min(narrow.portion(), left, MOST)
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
         step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
-        while written < len(framed) and not self.paused and (self._credit > 0 or self.has_room()):
+        while written < len(framed) and not self.paused and self.has_room():
             piece = framed[written : written + step]
             self.transport.write(piece)
             self._credit -= len(piece)
