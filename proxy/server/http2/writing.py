@@ -19,6 +19,8 @@ WRITE = 2**16
 # room. (uvloop's TLS never wakes a writer whose high water is 0.)
 _WRITE_TLS = tls_piece(0) // RECORD * PAYLOAD
 _HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
+# So many bytes beyond that leave with the rest: for them alone nothing is encrypted and written.
+_CRUMBS = 1024
 _FRAMED = FramedScratch()
 
 
@@ -91,6 +93,8 @@ class Writing(ClientProtocol):
         size = min(narrow.portion(), left, MOST)
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
         step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
+        if len(framed) - step <= _CRUMBS:
+            step = len(framed)
         while written < len(framed) and not self.paused and self.has_room():
             piece = framed[written : written + step]
             self.transport.write(piece)

@@ -256,14 +256,48 @@ async def test_others_get_their_turn(number: int, monkeypatch: pytest.MonkeyPatc
     assert max(in_a_turn) == 1
 
 
-async def test_nothing_goes_straight_past_what_waits(number: int) -> None:
-    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"x", "more_body": True})
-        await receive()
-        await receive()
+class Noting:
+    """A transport, and the sizes of what it was given to write."""
 
-    async with connected(waits) as (side, client):
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.sizes: list[int] = []
+
+    def write(self, data: memoryview) -> None:
+        self.sizes.append(len(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+@pytest.mark.parametrize(("more", "sizes"), [(100, [109]), (2000, [0, 2009])])
+async def test_a_few_bytes_more_leave_with_the_rest(
+    number: int, monkeypatch: pytest.MonkeyPatch, more: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(writing, "FOUR_RECORDS", FRAME)
+    async with connected(begins_and_waits) as (side, client):
+        stream = client.request("/")
+        await until_read(client, (stream, 1))
+        [connection] = side.protocols
+        noting = Noting(connection.transport)
+        monkeypatch.setattr(connection, "transport", noting)
+        [own] = connection.connection.streams.values()
+        size = PAYLOAD + more
+        assert connection.send_straight(own, FileToSend(number, 0, SIZE, more=True), size) == size
+        assert noting.sizes == [FRAME + sizes[0], *sizes[1:]]
+        monkeypatch.undo()
+
+
+async def begins_and_waits(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+    await receive()
+    await receive()
+
+
+async def test_nothing_goes_straight_past_what_waits(number: int) -> None:
+    async with connected(begins_and_waits) as (side, client):
         stream = client.request("/")
         while not client.answers[stream].body:
             await client.read_some()
