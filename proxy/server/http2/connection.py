@@ -20,6 +20,8 @@ from proxy.server.http2.frames import Frame, Setting
 from proxy.server.http2.heads import bare_head
 from proxy.server.http2.streams import Stream
 
+_UPDATE = bytes((frames.WINDOW_UPDATE,))
+
 
 class Connection(Core):
     """The state of one connection.
@@ -49,6 +51,7 @@ class Connection(Core):
         self._partial: tuple[int, int, list[bytes]] | None = None
         self._partial_size = 0
         self._greeted = False
+        self._updates = False  # whether what came last looks as if it begins with WINDOW_UPDATE
         self._effort = 0
 
     def start(self) -> None:
@@ -71,6 +74,7 @@ class Connection(Core):
     def receive(self, data: bytes) -> None:
         """Adds bytes; `step` then handles them."""
         self._frames.feed(data)
+        self._updates = data[3:4] == _UPDATE and self._greeted
 
     def step(self, effort: int) -> bool:
         """Handles frames worth so much effort (a plain frame, or a decoded field, is one; a
@@ -80,7 +84,7 @@ class Connection(Core):
         """
         self._effort = effort
         try:
-            if self._greeted and self._partial is None:
+            if self._updates and self._partial is None:
                 self._receive_updates()
             while self.failed is None:
                 if self._effort <= 0:

@@ -77,6 +77,8 @@ CONNECTION_ERRORS = [
     (headers(1, whole=False) + headers(3), PROTOCOL),
     (headers(1, whole=False) + frame(frames.PING, bytes(8)), PROTOCOL),
     (headers(1, whole=False) + frame(0x55, b""), PROTOCOL),
+    (headers(1, whole=False) + update(0, 1), PROTOCOL),
+    (update(0, 1) * 9 + headers(1, whole=False) + update(0, 1), PROTOCOL),  # in two turns
     (headers(1, whole=False) + frame(frames.CONTINUATION, b"", 3, END_HEADERS), PROTOCOL),
     (headers(1, whole=False) + frame(frames.CONTINUATION, bytes(16384), 1) * 2, CALM),
     (frame(frames.PRIORITY_UPDATE, bytes(4)), PROTOCOL),  # RFC 9218 §7.1
