@@ -84,7 +84,7 @@ class Connection(Core):
         """
         self._effort = effort
         try:
-            if self._updates and self._partial is None:
+            if self._updates and self._partial is None and self.failed is None:
                 self._receive_updates()
             while self.failed is None:
                 if self._effort <= 0:

@@ -194,6 +194,15 @@ def test_however_the_bytes_are_cut(cuts: list[int]) -> None:
     assert not driven.connection.partial
 
 
+def test_nothing_is_looked_at_once_it_has_failed() -> None:
+    driven = Driven()
+    driven.give(update(0, 0))
+    assert driven.connection.failed == PROTOCOL
+    size = driven.connection.sender.outflow.size
+    driven.give(update(0, 1))
+    assert driven.connection.sender.outflow.size == size
+
+
 def test_whether_something_is_half_here() -> None:
     driven = Driven()
     for came, partial in ((b"\0", True), (headers(1)[1:], False), (headers(3, whole=False), True)):
