@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from proxy.origins.resident import bring, page_cache
@@ -20,6 +21,8 @@ from proxy.server.zero_copy import PATH
 # How far ahead pages are looked for, and fetched where they are not in memory; and for how many it
 # is asked whether all are.
 AHEAD, _FAR = 1024 * 1024, 8 * 1024 * 1024
+# Seconds for which pages that were seen in memory are taken to stay there.
+_FRESH = 0.1
 
 
 class Scratch:
@@ -56,7 +59,7 @@ class FileToSend:
     """
 
     __slots__ = (
-        "_fetch", "_follows", "_looked_to", "_own", "_stop", "_taken", "_was_cold",
+        "_fetch", "_follows", "_looked_at", "_looked_to", "_own", "_stop", "_taken", "_was_cold",
         "copied", "count", "more", "number", "offset",
     )  # fmt: skip
 
@@ -66,7 +69,7 @@ class FileToSend:
         self._follows = self._was_cold = False
         self.copied = 0
         self._own: Descriptor | None = None
-        self._looked_to = 0  # as far as the pages are in memory; forgotten when the client pauses
+        self._looked_to, self._looked_at = 0, 0.0  # as far as the pages were in memory, and when
         self._fetch: Callable[[int, int], Awaitable[None]] = partial(_fetch, number)
         self._taken: Callable[[int], None] = _ignore
 
@@ -112,29 +115,37 @@ class FileToSend:
         await self.look(min(self.count, AHEAD))
 
     def is_near(self, size: int) -> bool:
-        """Whether the next bytes are known to be in memory."""
-        return self.offset + size <= self._looked_to
+        """Whether the next bytes are known to be in memory: were a moment ago."""
+        near = self.offset + size <= self._looked_to
+        return near and monotonic() - self._looked_at < _FRESH
 
     async def look(self, size: int) -> None:
         """Makes sure that the next bytes are in memory, and with them perhaps those behind."""
-        if self.is_near(size) or self._look_far():
+        if self.looks_near(size):
             return
+        self._was_cold = True
+        await self._fetch(self.offset, size)
+        self._note(size)
+
+    def looks_near(self, size: int) -> bool:
+        """Whether the next bytes are in memory, as is found out if it is not known."""
+        if self.is_near(size) or self._look_far():
+            return True
         if not page_cache.holds(self.number, self.offset, size, surely=self._was_cold):
-            self._was_cold = True
-            await self._fetch(self.offset, size)
-        self._looked_to = self.offset + size
+            return False
+        self._note(size)
+        return True
 
     def _look_far(self) -> bool:
         """Whether much is in memory, which is asked for at once: as is usual, or not at all."""
         size = min(_FAR, self._stop - self.offset)
         if self._was_cold or not page_cache.holds_much(self.number, self.offset, size):
             return False
-        self._looked_to = self.offset + size
+        self._note(size)
         return True
 
-    def look_again(self) -> None:
-        """It was a while ago: what was in memory may no longer be."""
-        self._looked_to = 0
+    def _note(self, size: int) -> None:
+        self._looked_to, self._looked_at = self.offset + size, monotonic()
 
     async def read(self, size: int, left: int) -> bytes:
         """The next `size` bytes, or fewer; `left` are to come in all."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from proxy.origins.resident import PageCache
+from proxy.server import files
 from proxy.server.files import AHEAD, FileToSend, Scratch
 
 SIZE = 3 * AHEAD + 5
@@ -39,7 +41,7 @@ async def test_it_is_asked_once_whether_much_is_in_memory(
     await file.look(AHEAD - 5)
     assert asked == [(10, SIZE - 10)]
     assert file.is_near(AHEAD - 5)
-    file.look_again()
+    monkeypatch.setattr(files, "monotonic", lambda: monotonic() + 1.0)  # it was a while ago
     assert not file.is_near(1)
     await file.look(1)
     assert asked[1:] == [(2 * AHEAD + 10, AHEAD - 5)]
@@ -69,6 +71,21 @@ async def test_what_is_not_all_in_memory_is_fetched_by_the_mebibyte(
         file.passed(AHEAD)
     assert fetched == [(0, AHEAD), (AHEAD, AHEAD)]
     assert asked == [0]
+
+
+async def test_what_is_in_memory_is_found_out_without_waiting(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = True
+    monkeypatch.setattr(PageCache, "holds_much", lambda *_: False)
+    monkeypatch.setattr(PageCache, "holds", lambda *_, **__: there)
+    file = FileToSend(number, 0, SIZE, more=True)
+    assert file.looks_near(AHEAD)
+    assert file.is_near(AHEAD)
+    there = False
+    assert file.looks_near(AHEAD)  # known already
+    file.passed(1)
+    assert not file.looks_near(AHEAD)
 
 
 def test_bytes_are_read_into_several_places(number: int) -> None:

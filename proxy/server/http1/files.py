@@ -27,8 +27,6 @@ _COPIED = 2 * ENOUGH
 _SCRATCH = Scratch(_COPIED)
 # Seconds between two questions whether the client has what was sent; they get rarer.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.5
-# Seconds for which pages that were seen in memory are taken to stay there.
-_LONG = 0.02
 # Seconds within which a quick client makes room: it gets more at once, and wakes us less often.
 _SOON = 0.1
 # The file system has no sendfile; reading the file failed. Other errors are the connection's.
@@ -124,7 +122,7 @@ async def _send_all(outlet: Outlet, room: Room, file: FileToSend, left: int) -> 
         try:
             sent = os.sendfile(out, file.number, file.offset, size)
         except BlockingIOError:
-            await _wait_for_more(outlet, room, file)
+            await _wait_for_more(outlet, room)
             continue
         except OSError as error:
             if error.errno in _NO_SENDFILE:
@@ -139,7 +137,7 @@ async def _send_all(outlet: Outlet, room: Room, file: FileToSend, left: int) -> 
         left -= sent
         file.passed(sent)
         if left and sent < size:
-            await _wait_for_more(outlet, room, file)
+            await _wait_for_more(outlet, room)
         elif outlet.must_wait(sent):
             await outlet.wait()
 
@@ -148,7 +146,7 @@ async def _copy(outlet: Outlet, room: Room | None, file: FileToSend, left: int) 
     """Reads and writes what is left."""
     while left:
         while room is not None and not room.there():
-            await _wait_for(outlet, room, file)
+            await _wait_for(outlet, room)
         size = min(left, _COPIED)
         if not file.is_near(size):
             await file.look(min(left, AHEAD))
@@ -181,13 +179,13 @@ async def _settle(outlet: Outlet, room: Room, file: FileToSend) -> None:
         raise _gone()
 
 
-async def _wait_for_more(outlet: Outlet, room: Room, file: FileToSend) -> None:
+async def _wait_for_more(outlet: Outlet, room: Room) -> None:
     """As `_wait_for`; a client that is quick is sent more at once from then on."""
-    took = await _wait_for(outlet, room, file)
+    took = await _wait_for(outlet, room)
     room.hold(UNSENT_QUICK if took < _SOON else UNSENT)
 
 
-async def _wait_for(outlet: Outlet, room: Room, file: FileToSend) -> float:
+async def _wait_for(outlet: Outlet, room: Room) -> float:
     """Waits until the client can be sent more; returns for how many seconds."""
     loop = asyncio.get_running_loop()
     outlet.pause_writing()
@@ -199,10 +197,7 @@ async def _wait_for(outlet: Outlet, room: Room, file: FileToSend) -> float:
         room.forget()
     if outlet.lost:
         raise _gone()
-    took = loop.time() - begun
-    if took > _LONG:
-        file.look_again()
-    return took
+    return loop.time() - begun
 
 
 async def _take_turn(outlet: Outlet) -> None:

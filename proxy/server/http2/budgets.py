@@ -39,6 +39,8 @@ _LIMITS = {
     Kind.UPDATE: (500, 600),
     Kind.OTHER: (120, 120),
 }
+# The same by number: an enumeration's members are slow keys.
+_BY_NUMBER = tuple(_LIMITS[kind] for kind in Kind)
 # A client with a small window updates it every few KiB, on the stream and on the connection, and
 # may widen the window of each stream it opens.
 _BYTES_PER_UPDATE = 2048
@@ -57,12 +59,12 @@ class Budget:
 
     def spend(self, kind: Kind) -> None:
         """Counts one; raises `ConnectionFault` when it is one too many."""
-        most, rate = _LIMITS[kind]
-        now, left = self._clock(), self._left[kind]
+        left = self._left[kind]
+        most, rate = _BY_NUMBER[kind]
+        now = self._clock()
         if left < most:
-            left = min(most, left + (now - self._seen[kind]) * rate / 60)
+            left = self._left[kind] = min(most, left + (now - self._seen[kind]) * rate / 60)
         self._seen[kind] = now
-        self._left[kind] = left
         if left < 1:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"too many of {kind.name}")
         self._left[kind] = left - 1

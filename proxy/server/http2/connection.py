@@ -11,7 +11,7 @@ from collections.abc import Callable
 from proxy.server.http2 import frames
 from proxy.server.http2.blocks import BlockReader, Field
 from proxy.server.http2.budgets import Kind
-from proxy.server.http2.control import receive_control
+from proxy.server.http2.control import receive_control, receive_update
 from proxy.server.http2.core import CONNECTION_WINDOW, Core, Handler
 from proxy.server.http2.faults import ConnectionFault, ErrorCode, Malformed, StreamFault
 from proxy.server.http2.fields import Head, check_trailers, read_head
@@ -19,6 +19,8 @@ from proxy.server.http2.flow import DEFAULT
 from proxy.server.http2.frames import Frame, Setting
 from proxy.server.http2.heads import bare_head
 from proxy.server.http2.streams import Stream
+
+_UPDATE = bytes((frames.WINDOW_UPDATE,))
 
 
 class Connection(Core):
@@ -49,6 +51,7 @@ class Connection(Core):
         self._partial: tuple[int, int, list[bytes]] | None = None
         self._partial_size = 0
         self._greeted = False
+        self._updates = False  # whether what came last looks as if it begins with WINDOW_UPDATE
         self._effort = 0
 
     def start(self) -> None:
@@ -71,6 +74,7 @@ class Connection(Core):
     def receive(self, data: bytes) -> None:
         """Adds bytes; `step` then handles them."""
         self._frames.feed(data)
+        self._updates = data[3:4] == _UPDATE and self._greeted
 
     def step(self, effort: int) -> bool:
         """Handles frames worth so much effort (a plain frame, or a decoded field, is one; a
@@ -80,6 +84,8 @@ class Connection(Core):
         """
         self._effort = effort
         try:
+            if self._updates and self._partial is None and self.failed is None:
+                self._receive_updates()
             while self.failed is None:
                 if self._effort <= 0:
                     return True
@@ -91,6 +97,16 @@ class Connection(Core):
         except ConnectionFault as fault:
             self.fail(fault.code)
         return False
+
+    def _receive_updates(self) -> None:
+        """Takes WINDOW_UPDATEs as far as nothing else comes between: a client with a small window
+        sends hardly anything else."""
+        while self._effort > 0 and (update := self._frames.next_update()) is not None:
+            self._effort -= 1
+            try:
+                receive_update(self, *update)
+            except StreamFault as fault:
+                self.reset_faulty(update[0], fault.code)
 
     def _receive_frame(self, frame: Frame) -> None:
         kind = frame.kind

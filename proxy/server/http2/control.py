@@ -87,14 +87,17 @@ def _receive_goaway(core: Core, frame: Frame) -> None:
     core.leaving = True
 
 
-def _receive_window_update(core: Core, frame: Frame) -> None:
+def receive_update(core: Core, stream_id: int, increment: int) -> None:
+    """Takes a WINDOW_UPDATE; raises as `receive_control`."""
     core.budget.spend(Kind.UPDATE)
-    increment = frames.word_of(frame.payload)
-    if frame.stream_id == 0:
+    if stream_id == 0:
         _widen_connection(core, increment)
     else:
-        core.check_opened(frame.stream_id)
-        _widen_stream(core, frame.stream_id, increment)
+        _widen_stream(core, stream_id, increment)
+
+
+def _receive_window_update(core: Core, frame: Frame) -> None:
+    receive_update(core, frame.stream_id, frames.word_of(frame.payload))
 
 
 def _widen_connection(core: Core, increment: int) -> None:
@@ -110,6 +113,7 @@ def _widen_stream(core: Core, stream_id: int, increment: int) -> None:
     """One that is over is passed over: the client may not have heard of it yet (§5.1)."""
     stream = core.streams.get(stream_id)
     if stream is None:
+        core.check_opened(stream_id)
         return
     if increment == 0:
         raise StreamFault(ErrorCode.PROTOCOL_ERROR, "an increment of nothing")

@@ -19,7 +19,7 @@ from proxy.server.files import FileToSend
 from proxy.server.http2.faults import ErrorCode
 from proxy.server.http2.fields import Head
 from proxy.server.http2.owner import Owner
-from proxy.server.http2.straight import in_turns
+from proxy.server.http2.straight import Straight
 from proxy.server.http2.streams import Stream
 from proxy.server.zero_copy import LENT, OFFER_ELSEWHERE, TAKEN
 
@@ -53,8 +53,8 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_block", "_body", "_body_ended", "_bodyless", "_given", "_head", "_owner",
-        "_phase", "_receiving", "_sending", "_stream", "_to_come", "_told", "_trailers_follow",
-        "gone", "over", "started",
+        "_phase", "_receiving", "_sending", "_straight", "_stream", "_to_come", "_told",
+        "_trailers_follow", "gone", "over", "started",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, stream: Stream, head: Head) -> None:
@@ -64,6 +64,7 @@ class Exchange:
         self._told = self.over = self.gone = self.started = False
         self._receiving: asyncio.Future[None] | None = None
         self._sending: asyncio.Future[None] | None = None
+        self._straight: Straight | None = None
         self._phase = _Phase.START
         self._block = b""
         self._to_come: int | None = None
@@ -263,12 +264,9 @@ class Exchange:
                 await self._send_body(b"", more=file.more)
             while left:
                 if not self._block:
-                    await self._wait_for_room(file)
-                    left -= await self._send_straight(file, left)
-                    if not left:
-                        break
+                    left = await self._send_straight(file, left)
                 room = self._room()
-                if not (room or self._block):
+                if not (left and (room or self._block)):
                     continue
                 data = await file.read(min(left, room or _FIRST), left)
                 left -= len(data)
@@ -279,36 +277,58 @@ class Exchange:
             file.close()
 
     async def _send_straight(self, file: FileToSend, left: int) -> int:
-        """Sends what goes without taking turns, but never the end; returns how many bytes."""
-        total, fits = 0, self._to_come is None or self._to_come >= left
-        if file.more and fits:
-            async for sent in in_turns(self._owner, self._stream, file, left):
-                total += sent
-                self._to_come = None if self._to_come is None else self._to_come - sent
-            self._check_client()
-        return total
+        """Waits for room, and sends what goes without taking turns, but never the end; returns how
+        many bytes are left then."""
+        fits = self._to_come is None or self._to_come >= left
+        if not (file.more and fits):
+            await self._wait_for_room(None)
+            return left
+        straight = Straight(self._owner, self._stream, file, left)
+        try:
+            await self._wait_for_room(straight)
+            await straight.in_turns()
+        finally:
+            if self._to_come is not None:
+                self._to_come -= left - straight.left
+        self._check_client()
+        return straight.left
 
     def _room(self) -> int:
         """How many bytes could be written at once, beyond those that wait already."""
         return min(self._owner.room_for(self._stream), _COPIED)
 
-    async def _wait_for_room(self, file: FileToSend) -> int:
-        """Waits for windows and transport; raises `ConnectionResetError` if the client leaves."""
-        while not (room := 0 if self.over else self._room()):
+    async def _wait_for_room(self, straight: Straight | None) -> None:
+        """Waits for windows and transport, or until all has gone straight meanwhile; raises
+        `ConnectionResetError` if the client leaves."""
+        while self.over or not self._room():
             if self.over:
                 raise ConnectionResetError("the client is gone")
-            file.look_again()
+            if straight is not None and not straight.left:
+                return
             self._sending = asyncio.get_running_loop().create_future()
+            self._straight = straight
             self._owner.waiting.add(self)
             try:
                 await self._sending
             finally:
                 self._owner.waiting.discard(self)
-        return room
+                self._straight = None
+
+    def has_room(self) -> bool:
+        """Whether there is room, of who waits for it."""
+        return not self.over and self._room() > 0
 
     def try_again(self) -> None:
-        """The connection can write, or its windows grew."""
-        if self._room():
+        """The connection can write, or its windows grew: what goes straight goes at once, so that
+        the app is woken for little else than its next stretch."""
+        straight, waiting = self._straight, self._owner.waiting
+        if straight is None:
+            waits = not self._room()
+        else:
+            waiting.discard(self)
+            waits = straight.go_on()
+            waiting.add(self)
+        if not waits:
             _wake(self._sending)
 
     def _count(self, size: int, *, more: bool) -> None:

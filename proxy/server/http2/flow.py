@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MOST = 2**31 - 1  # §6.9.1
 DEFAULT = 65_535  # §6.9.2
+# Bytes; no less is sent at once while more is allowed.
+_LEAST = 2**12
 
 
 class WindowOverflow(Exception):
@@ -11,18 +13,36 @@ class WindowOverflow(Exception):
 
 
 class Outflow:
-    """How much we may send. `size` may be below zero after a change of settings (§6.9.2)."""
+    """How much we may send.
 
-    __slots__ = ("size",)
+    Attributes:
+        size: may be below zero after a change of settings (§6.9.2).
+        full: the most it ever was.
+    """
+
+    __slots__ = ("full", "size")
 
     def __init__(self, size: int = DEFAULT) -> None:
-        self.size = size
+        self.size = self.full = size
 
     def widen(self, by: int) -> None:
         """More may be sent, or less if `by` is negative; raises `WindowOverflow`."""
-        if self.size + by > MOST:
+        size = self.size + by
+        if size > MOST:
             raise WindowOverflow
-        self.size += by
+        self.size = size
+        self.full = max(self.full, size)
+
+    def portion(self) -> int:
+        """How much of what is allowed to send at once.
+
+        A client widens its window when it has read half of it, as a rule. What is sent ends just
+        there if it can, so that the one half comes while the client reads the other. With any other
+        ends it would have to read more, and be done before we hear of it.
+        """
+        half = self.full // 2
+        first = half - (self.full - self.size)
+        return first if first >= _LEAST else self.size
 
 
 class Inflow:

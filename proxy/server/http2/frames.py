@@ -30,6 +30,8 @@ _HEADER = struct.Struct(">BHBBI")
 _SETTING = struct.Struct(">HI")
 _WORD = struct.Struct(">I")
 _TWO_WORDS = struct.Struct(">II")
+# A whole WINDOW_UPDATE: its size and kind, which are as said; its stream and increment.
+_UPDATE, _SHAPE_OF_UPDATE = struct.Struct(">IxII"), 4 << 8 | WINDOW_UPDATE
 # What §6 says of the frames of one size: a fault of the connection, or (PRIORITY) of a stream.
 _SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _OF_A_STREAM = {DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CONTINUATION}
@@ -108,6 +110,18 @@ class FrameReader:
         self._at = end
         return Frame(kind, flags, stream_id & HIGHEST_STREAM, data[start:end])
 
+    def next_update(self) -> tuple[int, int] | None:
+        """The stream and the increment of the next frame if it is a WINDOW_UPDATE of the right
+        size, which whoever downloads sends most; None if not. Asked behind the preface only."""
+        data, at = self._data, self._at
+        if len(data) - at < _UPDATE.size:
+            return None
+        shape, stream_id, increment = _UPDATE.unpack_from(data, at)
+        if shape != _SHAPE_OF_UPDATE:
+            return None
+        self._at = at + _UPDATE.size
+        return stream_id & HIGHEST_STREAM, increment & HIGHEST_STREAM
+
     def _greet(self) -> bool:
         """Takes the preface (§3.4); false while it is incomplete."""
         came = self._data[self._at : self._at + len(PREFACE)]
@@ -177,6 +191,11 @@ def settings_of(frame: Frame) -> list[tuple[int, int]]:
 def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
     """The nine bytes before a payload of so many bytes."""
     return _HEADER.pack(size >> 16, size & 0xFFFF, kind, flags, stream_id)
+
+
+def put_data_header(into: memoryview, at: int, size: int, stream_id: int) -> None:
+    """Puts the header of a DATA frame that does not end its stream there."""
+    _HEADER.pack_into(into, at, size >> 16, size & 0xFFFF, DATA, 0, stream_id)
 
 
 def headers_to_send(stream_id: int, block: bytes, most: int, *, end: bool) -> bytes:

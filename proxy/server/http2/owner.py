@@ -43,6 +43,9 @@ class Carrier(Protocol):
 class Waiter(Protocol):
     """Who waits for room."""
 
+    def has_room(self) -> bool:
+        """Whether there is some."""
+
     def try_again(self) -> None:
         """The connection can write, or its windows grew."""
 
@@ -72,9 +75,6 @@ class Owner(Direct, Protocol):
 
     def flush_soon(self) -> None:
         """Writes what is ready, once all who have something to say have said it."""
-
-    def room_for(self, stream: Stream) -> int:
-        """How many bytes of the stream could be written at once, beyond those that wait."""
 
     def taken_beside(self, stream: Stream) -> int | None:
         """How many bytes of all streams the client has taken; None if it is not these that the

@@ -8,7 +8,6 @@ is a record of TLS long, and four of them leave in one packet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from proxy.server.files import AHEAD, FileToSend, Scratch
@@ -34,24 +33,67 @@ class Direct(Protocol):
         they have to take their turn."""
         ...
 
+    def room_for(self, stream: Stream) -> int:
+        """How many bytes of the stream could be written at once, beyond those that wait."""
+        ...
 
-async def in_turns(
-    owner: Direct, stream: Stream, file: FileToSend, left: int
-) -> AsyncGenerator[int, None]:
-    """Sends at most so many bytes as long as they go straight; gives how many did each time."""
-    share = 0
-    while left:
-        if not file.is_near(min(left, AHEAD)):
-            await file.look(min(left, AHEAD))
-        sent = owner.send_straight(stream, file, left)
-        if not sent:
-            return
-        left, share = left - sent, share + sent
-        file.passed(sent)
-        yield sent
-        if share >= _FAIR_SHARE:
-            share = 0
-            await asyncio.sleep(0)
+
+class Straight:
+    """What is left of a stretch of a file, as long as it goes straight.
+
+    Attributes:
+        left: how many bytes.
+    """
+
+    __slots__ = ("_file", "_owner", "_stream", "left")
+
+    def __init__(self, owner: Direct, stream: Stream, file: FileToSend, left: int) -> None:
+        self._owner, self._stream, self._file = owner, stream, file
+        self.left = left
+
+    def send(self) -> int:
+        """Sends what there is room for, if it goes straight; returns how many bytes. The next are
+        known to be in memory."""
+        sent = self._owner.send_straight(self._stream, self._file, self.left)
+        self.left -= sent
+        if sent:
+            self._file.passed(sent)
+        return sent
+
+    def go_on(self) -> bool:
+        """A window grew, or there is room: sends at once what there is room for, if any. Returns
+        whether that is all for now; if not, `in_turns` has to see to it."""
+        total = 0
+        while self.left and total < MOST:
+            if not self._file.is_near(min(self.left, MOST)):
+                if not self._owner.room_for(self._stream):
+                    return True
+                if not self._file.looks_near(min(self.left, AHEAD)):
+                    return False
+            try:
+                sent = self.send()
+            except (OSError, RuntimeError):  # which comes again
+                return False
+            if not self._owner.room_for(self._stream):
+                return self.left > 0
+            if not sent:
+                return False
+            total += sent
+        return False
+
+    async def in_turns(self) -> None:
+        """Sends as long as it goes straight."""
+        share = 0
+        while self.left:
+            if not self._file.is_near(min(self.left, MOST)):
+                await self._file.look(min(self.left, AHEAD))
+            sent = self.send()
+            if not sent:
+                return
+            share += sent
+            if share >= _FAIR_SHARE:
+                share = 0
+                await asyncio.sleep(0)
 
 
 class FramedScratch:
@@ -59,12 +101,12 @@ class FramedScratch:
 
     def __init__(self) -> None:
         self._scratch = Scratch(_FRAMES * FRAME)
-        self._places = self._divide()
+        self._divide()
 
-    def _divide(self) -> list[memoryview]:
-        whole = self._scratch.view(self._scratch.size)
+    def _divide(self) -> None:
+        self._whole = whole = self._scratch.view(self._scratch.size)
         starts = range(frames.HEADER_SIZE, len(whole), FRAME)
-        return [whole[start : start + PAYLOAD] for start in starts]
+        self._places = [whole[start : start + PAYLOAD] for start in starts]
 
     def read(self, file: FileToSend, stream_id: int, size: int, left: int) -> memoryview:
         """Reads at most so many of the next bytes (MOST or fewer), which are known to be in memory;
@@ -74,21 +116,21 @@ class FramedScratch:
         places = self._places[:full]
         if rest:
             places.append(self._places[full][:rest])
-        full, rest = divmod(file.read_into(places, left), PAYLOAD)
-        view, end = self._scratch.view(self._scratch.size), full * FRAME
-        header = frames.frame_header(PAYLOAD, frames.DATA, 0, stream_id)
+        count, whole = file.read_into(places, left), self._whole
+        if count != size:
+            full, rest = divmod(count, PAYLOAD)
+        end = full * FRAME
         for at in range(0, end, FRAME):
-            view[at : at + frames.HEADER_SIZE] = header
+            frames.put_data_header(whole, at, PAYLOAD, stream_id)
         if rest:
-            start = end + frames.HEADER_SIZE
-            view[end:start] = frames.frame_header(rest, frames.DATA, 0, stream_id)
-            end = start + rest
-        return view[:end]
+            frames.put_data_header(whole, end, rest, stream_id)
+            end += frames.HEADER_SIZE + rest
+        return whole[:end]
 
     def give_away(self) -> None:
         """As `Scratch.give_away`."""
         self._scratch.give_away()
-        self._places = self._divide()
+        self._divide()
 
 
 def content_of(size: int) -> int:

@@ -19,6 +19,8 @@ WRITE = 2**16
 # room. (uvloop's TLS never wakes a writer whose high water is 0.)
 _WRITE_TLS = tls_piece(0) // RECORD * PAYLOAD
 _HIGH_WATER, _HIGH_WATER_TLS = 0, 2**15
+# So many bytes beyond that leave with the rest: for them alone nothing is encrypted and written.
+_CRUMBS = 1024
 _FRAMED = FramedScratch()
 
 
@@ -80,14 +82,19 @@ class Writing(ClientProtocol):
     def send_straight(self, stream: Stream, file: FileToSend, left: int) -> int:
         """Reads and writes what there is room for, of a stream that is alone; returns how many
         bytes of the file. 0 where others have something to send, or wait for room too."""
-        alone = not self.waiting and not stream.unsent and self.connection.sender.idle
-        if not alone or stream.id not in self.connection.streams or self._over():
+        sender, waiting = self.connection.sender, self.waiting
+        if stream.unsent or not sender.idle or (waiting and any(o.has_room() for o in waiting)):
             return 0
-        size = min(self.room_for(stream), left, MOST)
-        if not size:
+        if stream.id not in self.connection.streams or self._over():
             return 0
+        if not self.room_for(stream):
+            return 0
+        narrow = stream.outflow if stream.outflow.size < sender.outflow.size else sender.outflow
+        size = min(narrow.portion(), left, MOST)
         framed, written = _FRAMED.read(file, stream.id, size, left), 0
         step = tls_piece(self._written) if self.peer.tls else FOUR_RECORDS
+        if len(framed) - step <= _CRUMBS:
+            step = len(framed)
         while written < len(framed) and not self.paused and self.has_room():
             piece = framed[written : written + step]
             self.transport.write(piece)
@@ -96,7 +103,7 @@ class Writing(ClientProtocol):
         if self.transport.get_write_buffer_size():
             _FRAMED.give_away()  # the transport has kept some of it
         sent = content_of(written)
-        self.connection.sender.sent_straight(stream, sent)
+        sender.sent_straight(stream, sent)
         self._written += written
         self.connection.budget.earn(written)
         self._progress = self._loop.time()
@@ -108,7 +115,9 @@ class Writing(ClientProtocol):
         Without these a window's last byte would be read again and again, one by one.
         """
         window = min(stream.outflow.size, self.connection.sender.outflow.size) - stream.unsent
-        return 0 if window <= 0 or self.paused or not self.has_room() else window
+        if window <= 0 or self.paused:
+            return 0
+        return window if self._credit > 0 or self.has_room() else 0
 
     def taken_beside(self, stream: Stream) -> int | None:
         """As `Owner` says: of all streams, or None where this one's own window is shut."""

@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.origins.resident import PageCache
 from proxy.server import room
-from proxy.server.files import FileToSend
 from proxy.server.http1 import files
 from proxy.server.zero_copy import LENT, PATH, TAKEN, ZERO_COPY
 from tests.server import talk
@@ -443,8 +442,8 @@ async def test_the_kernel_holds_more_for_a_client_that_is_quick(
     waits = iter((0.01, 0.5, 0.01))
     wait_for = files._wait_for
 
-    async def took(outlet: files.Outlet, room: room.Room, file: FileToSend) -> float:
-        await wait_for(outlet, room, file)
+    async def took(outlet: files.Outlet, room: room.Room) -> float:
+        await wait_for(outlet, room)
         return next(waits, 0.01)
 
     monkeypatch.setattr(files, "_wait_for", took)

@@ -77,6 +77,8 @@ CONNECTION_ERRORS = [
     (headers(1, whole=False) + headers(3), PROTOCOL),
     (headers(1, whole=False) + frame(frames.PING, bytes(8)), PROTOCOL),
     (headers(1, whole=False) + frame(0x55, b""), PROTOCOL),
+    (headers(1, whole=False) + update(0, 1), PROTOCOL),
+    (update(0, 1) * 9 + headers(1, whole=False) + update(0, 1), PROTOCOL),  # in two turns
     (headers(1, whole=False) + frame(frames.CONTINUATION, b"", 3, END_HEADERS), PROTOCOL),
     (headers(1, whole=False) + frame(frames.CONTINUATION, bytes(16384), 1) * 2, CALM),
     (frame(frames.PRIORITY_UPDATE, bytes(4)), PROTOCOL),  # RFC 9218 §7.1
@@ -190,6 +192,15 @@ def test_however_the_bytes_are_cut(cuts: list[int]) -> None:
     assert driven.told.bodies == {1: b"abcdef", 3: b""}
     assert driven.told.ended == [1, 3]
     assert not driven.connection.partial
+
+
+def test_nothing_is_looked_at_once_it_has_failed() -> None:
+    driven = Driven()
+    driven.give(update(0, 0))
+    assert driven.connection.failed == PROTOCOL
+    size = driven.connection.sender.outflow.size
+    driven.give(update(0, 1))
+    assert driven.connection.sender.outflow.size == size
 
 
 def test_whether_something_is_half_here() -> None:

@@ -70,3 +70,26 @@ def test_a_frame_too_large_is_told_before_it_is_here() -> None:
     reader.feed(frames.PREFACE + b"\0\x40\0\0\0\0\0\0\1")
     assert reader.next() is None
     assert reader.partial
+
+
+@pytest.mark.parametrize(
+    ("data", "update"),
+    [
+        (frames.window_update_to_send(3, 5), (3, 5)),
+        (b"\0\0\4\x08\xff\x80\0\0\7\x80\0\0\1", (7, 1)),  # flags and reserved bits are ignored
+        (frames.window_update_to_send(3, 5)[:-1], None),
+        (frames.ping_to_send(bytes(8)), None),
+        (frames.reset_to_send(3, 5), None),
+        (frames.frame_header(5, frames.WINDOW_UPDATE, 0, 3) + bytes(5), None),
+        (b"", None),
+    ],
+)
+def test_a_window_update_may_be_taken_before_the_rest(
+    data: bytes, update: tuple[int, int] | None
+) -> None:
+    reader = FrameReader()
+    reader.feed(frames.PREFACE + frames.SETTINGS_ACK)
+    reader.next()
+    reader.feed(data)
+    assert reader.next_update() == update
+    assert reader.partial == (update is None and data != b"")

@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from proxy.server.http2.protocol import Http2
 from proxy.server.http2.straight import FRAME, MOST, PAYLOAD, FramedScratch, content_of
 from proxy.server.http2.streams import Stream
 from proxy.server.zero_copy import LENT
+from tests.server import talk
 from tests.server.http2.serving import connected, until
+from tests.server.http2.test_files import count_wakes
 
 CONTENT = random.Random(12).randbytes(3 * 2**20 + 5)
 SIZE = len(CONTENT)
@@ -131,6 +134,100 @@ async def test_windows_are_kept(number: int, monkeypatch: pytest.MonkeyPatch) ->
         assert side.protocols[0].connection.sender.outflow.size == 9995
 
 
+def widen(client: talk.H2, by: int, *streams: int) -> None:
+    """The connection's window, and those of the streams, in one piece."""
+    client.connection.increment_flow_control_window(by)
+    for stream in streams:
+        client.connection.increment_flow_control_window(by, stream)
+    client.flush()
+
+
+async def until_read(client: talk.H2, *wanted: tuple[int, int]) -> None:
+    """Until so many bytes of each stream are here."""
+    while any(len(client.answers[stream].body) < count for stream, count in wanted):
+        await client.read_some()
+
+
+async def test_a_small_window_that_grows_is_used_at_once(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whole halves of it, and without a turn of the app's task."""
+    passed, woken = watch(monkeypatch), count_wakes(monkeypatch)
+    async with connected(Lends(number), window=False) as (side, client):
+        stream = client.request("/")
+        await until_read(client, (stream, 65535))
+        await until(lambda: side.protocols[0].waiting)
+        passed.clear()
+        woken.clear()
+        for count in range(1, 11):
+            for half in (32767, 32768):
+                widen(client, half, stream)
+                await until_read(client, (stream, 65535 * count + half))
+        assert [size for _, size in passed] == [32767, 32768] * 10
+        passed.clear()
+        widen(client, 65535, stream)
+        await until_read(client, (stream, 65535 * 12))
+        assert [size for _, size in passed] == [32767, 32768]
+        assert client.answers[stream].body == CONTENT[: 65535 * 12]
+        assert not woken
+
+
+async def test_the_app_looks_where_the_bytes_are_not_in_memory(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = count_wakes(monkeypatch)
+    async with connected(Lends(number), window=False) as (side, client):
+        stream = client.request("/")
+        await until_read(client, (stream, 65535))
+        await until(lambda: side.protocols[0].waiting)
+        woken.clear()
+        with monkeypatch.context() as cold:
+            cold.setattr(FileToSend, "is_near", lambda *_: False)
+            cold.setattr(FileToSend, "looks_near", lambda *_: False)
+            widen(client, 32767, stream)
+            await until_read(client, (stream, 65535 + 32767))
+        assert woken
+        widen(client, SIZE, stream)
+        await client.over(stream)
+        assert client.answers[stream].body == CONTENT + b"end"
+
+
+async def test_a_file_that_was_cut_meanwhile_resets_its_stream(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        async with connected(Lends(opened), window=False) as (side, client):
+            stream = client.request("/")
+            await until_read(client, (stream, 65535))
+            await until(lambda: side.protocols[0].waiting)
+            os.truncate(path, 65535)
+            widen(client, 32767, stream)
+            await client.over(stream)
+            assert client.answers[stream].reset is not None
+    finally:
+        os.close(opened)
+
+
+async def test_who_waits_for_its_own_window_stands_in_nobodys_way(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = watch(monkeypatch)
+    async with connected(Lends(number), window=False) as (side, client):
+        client.connection.increment_flow_control_window(65535)
+        streams = [client.request("/") for _ in range(2)]
+        await until_read(client, *((stream, 65535) for stream in streams))
+        await until(lambda: len(side.protocols[0].waiting) == 2)
+        passed.clear()
+        widen(client, 32767, streams[1])
+        await until_read(client, (streams[1], 65535 + 32767))
+        assert passed == [(streams[1], 32767)]
+        passed.clear()
+        widen(client, 2 * SIZE, *streams)  # where both could go, they take turns
+        await client.over(*streams)
+        assert all(client.answers[stream].body == CONTENT + b"end" for stream in streams)
+
+
 async def test_others_get_their_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the client and the kernel would take all of it at once."""
     sent: list[int] = []
@@ -159,14 +256,48 @@ async def test_others_get_their_turn(number: int, monkeypatch: pytest.MonkeyPatc
     assert max(in_a_turn) == 1
 
 
-async def test_nothing_goes_straight_past_what_waits(number: int) -> None:
-    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"x", "more_body": True})
-        await receive()
-        await receive()
+class Noting:
+    """A transport, and the sizes of what it was given to write."""
 
-    async with connected(waits) as (side, client):
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.sizes: list[int] = []
+
+    def write(self, data: memoryview) -> None:
+        self.sizes.append(len(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+@pytest.mark.parametrize(("more", "sizes"), [(100, [109]), (2000, [0, 2009])])
+async def test_a_few_bytes_more_leave_with_the_rest(
+    number: int, monkeypatch: pytest.MonkeyPatch, more: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(writing, "FOUR_RECORDS", FRAME)
+    async with connected(begins_and_waits) as (side, client):
+        stream = client.request("/")
+        await until_read(client, (stream, 1))
+        [connection] = side.protocols
+        noting = Noting(connection.transport)
+        monkeypatch.setattr(connection, "transport", noting)
+        [own] = connection.connection.streams.values()
+        size = PAYLOAD + more
+        assert connection.send_straight(own, FileToSend(number, 0, SIZE, more=True), size) == size
+        assert noting.sizes == [FRAME + sizes[0], *sizes[1:]]
+        monkeypatch.undo()
+
+
+async def begins_and_waits(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+    await receive()
+    await receive()
+
+
+async def test_nothing_goes_straight_past_what_waits(number: int) -> None:
+    async with connected(begins_and_waits) as (side, client):
         stream = client.request("/")
         while not client.answers[stream].body:
             await client.read_some()
