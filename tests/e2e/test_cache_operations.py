@@ -148,7 +148,10 @@ def readers(program: Headgate, keys: list[str], count: int = 3) -> Iterator[list
 
     def read() -> None:
         while not stop.is_set():
-            statuses.extend(get(program, key)[0] for key in keys)
+            for key in keys:
+                # What is replaced and purged while it is sent can't be completed, and is cut.
+                with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
+                    statuses.append(get(program, key)[0])
 
     threads = [threading.Thread(target=read) for _ in range(count)]
     for thread in threads:
