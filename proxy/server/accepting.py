@@ -24,9 +24,13 @@ logger = logging.getLogger(__name__)
 
 # Connections the kernel holds until they are accepted; net.core.somaxconn may allow fewer.
 _BACKLOG = 1024
-# Accepted in one turn of the loop, and of these begun: about a millisecond each. The others wait,
-# those of each party in its turn: who connects again and again waits behind itself.
-_AT_ONCE, _BEGUN = 64, 4
+# Bytes of a connection that the kernel keeps until we read them, about: requests are small. With
+# more a hundred clients that flood make one turn of the loop copy megabytes.
+_UNREAD = 2**15
+# Accepted in one turn of the loop, and of these begun, in clear and with TLS, which takes a
+# millisecond each for the handshake: all three about as much. The others wait, those of each party
+# in its turn: who connects again and again waits behind itself.
+_AT_ONCE, _BEGUN, _BEGUN_TLS = 64, 12, 4
 # Seconds. An honest handshake takes two round trips.
 HANDSHAKE_TIMEOUT = 10.0
 # Seconds to wait for the client's close_notify; it owes us none.
@@ -61,11 +65,13 @@ class Acceptor:
         self._spare = Spare()
         self._explained: set[socket.socket] = set()
         self._accepted: FairQueue[tuple[socket.socket, str]] = FairQueue()
+        self._begun = _BEGUN if tls is None else _BEGUN_TLS
         self._beginning: asyncio.Handle | None = None
         self._refused, self._logged = 0, -math.inf
         self._loop = asyncio.get_running_loop()
         listener.setblocking(False)
-        if listener.family != socket.AF_UNIX:  # what is accepted inherits both
+        if listener.family != socket.AF_UNIX:  # what is accepted inherits these
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD)
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
@@ -118,9 +124,9 @@ class Acceptor:
             return
         self._accepted.add(party, (accepted, party))
 
-    def _begin_some(self, most: int = _BEGUN) -> None:
+    def _begin_some(self, most: int = 0) -> None:
         """Begins connections that were accepted; the rest in the next turn of the loop."""
-        for _ in range(min(most, len(self._accepted))):
+        for _ in range(min(most or self._begun, len(self._accepted))):
             self._state.spawn(self._begin(*self._accepted.next()))
         self._beginning = self._loop.call_soon(self._begin_some) if self._accepted else None
 

@@ -59,12 +59,20 @@ class Seat(ClientProtocol):
         self._timer = loop.call_later(seconds, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
-        """Decides as soon as the bytes can, or can't, be the preface."""
+        """Decides as soon as the bytes can, or can't, be the preface. HTTP/2 waits for its turn."""
         self._first += data
         if self._first.startswith(PREFACE):
-            self._hand_over(self._protocols.http2)
+            if self.state.turns.take(self):
+                self.transport.pause_reading()
         elif not PREFACE.startswith(self._first):
             self._hand_over(self._protocols.http1)
+
+    def work(self) -> bool:
+        """Makes an HTTP/2 connection, which costs more than all before it."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._hand_over(self._protocols.http2)
+        return False
 
     def _hand_over(self, make: MakeProtocol) -> None:
         protocol = make(self.state, self.peer)

@@ -14,8 +14,9 @@ from typing import Protocol
 
 from proxy.server.fair_queue import FairQueue
 
-# Seconds of one turn of the loop; one piece of work, which is not broken off, may come on top.
-_TURN = 0.001
+# Seconds of one turn of the loop; one piece of work, which is not broken off, may come on top. Who
+# connects anew has its answer after three or four turns.
+_TURN = 0.0005
 # Seconds that a handler takes, about, when it was started, or told that its client is gone.
 HANDLER = 0.00025
 
@@ -42,24 +43,26 @@ class Turns:
         self._waiting: set[Worker] = set()
         self._new: FairQueue[Worker] = FairQueue()
         self._put_off: FairQueue[Worker] = FairQueue()
+        self._serving = False
         self._next: asyncio.Handle | None = None
 
     def take(self, worker: Worker) -> bool:
         """There is something to do: does it at once if this turn has time for it.
 
-        Returns whether it waits already, since another time; then nothing changes.
+        Returns whether it must wait; then nothing more should be read for it until it works. What
+        a worker makes another take up while it works waits, too.
         """
         if worker in self._waiting:
             return True
-        if self._next is None:
+        if self._next is None and not self._serving:
             self._left = _TURN
             self._come_again()
-        if self._left > 0:
+        if self._left > 0 and not self._serving:
             self._serve(worker)
-        else:
-            self._waiting.add(worker)
-            self._new.add(worker.party or "", worker)
-        return False
+            return False
+        self._waiting.add(worker)
+        self._new.add(worker.party or "", worker)
+        return True
 
     def charge(self, seconds: float) -> None:
         """What a worker has made others do in this turn."""
@@ -87,8 +90,11 @@ class Turns:
         self._serve(worker)
 
     def _serve(self, worker: Worker) -> None:
-        begun = self._clock()
-        if worker.work() and worker not in self._waiting:
-            self._waiting.add(worker)
-            self._put_off.add(worker.party or "", worker)
-        self._left -= self._clock() - begun
+        begun, self._serving = self._clock(), True
+        try:
+            if worker.work() and worker not in self._waiting:
+                self._waiting.add(worker)
+                self._put_off.add(worker.party or "", worker)
+        finally:
+            self._serving = False
+            self._left -= self._clock() - begun

@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 # Seconds an app may take to give back what it holds, once no request is left.
 _CLOSE_TIMEOUT = 3.0
+# So many collections of what is young before one of all that lives, which stops everybody for tens
+# of milliseconds where there are thousands of streams; Python's own number is 10. Connections leave
+# nothing for it: whatever knew each other in one forgets that at its end.
+_COLLECTED_ALL = 100
 # Seconds for a report to be taken by the kernel; its buffer is full only if nobody reads.
 _TELL_TIMEOUT = 2.0
 
@@ -121,6 +125,7 @@ class _Worker:
             return 1
         gc.collect()
         gc.freeze()  # what start-up made lives for ever: no collection need look at it again
+        gc.set_threshold(*gc.get_threshold()[:2], _COLLECTED_ALL)
         await _tell(channel, {"is": "ready"})
         answering = Answering(channel, made.operations)
         listening = asyncio.create_task(self._listen(channel, answering))

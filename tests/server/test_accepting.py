@@ -8,6 +8,7 @@ import gc
 import os
 import resource
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -101,6 +102,8 @@ async def test_clients_get_small_buffers_in_the_kernel() -> None:
         own = connection.transport.get_extra_info("socket")
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        # Linux takes as much again for itself.
+        assert own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * accepting._UNREAD
 
 
 async def test_who_connects_again_and_again_waits_behind_itself(
@@ -127,6 +130,32 @@ async def test_who_connects_again_and_again_waits_behind_itself(
                     await asyncio.sleep(0)
         assert len(begun) == 60
         assert begun.index("127.0.0.2") == 1
+
+
+@pytest.mark.parametrize(
+    ("secure", "most"), [(False, accepting._BEGUN), (True, accepting._BEGUN_TLS)]
+)
+async def test_so_many_are_begun_in_one_turn(
+    secure: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    async def note(self: accepting.Acceptor, accepted: socket.socket, party: str) -> None:
+        begun[-1] += 1
+        accepted.close()
+        self._state.admission.dismiss(party)
+
+    monkeypatch.setattr(accepting.Acceptor, "_begin", note)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if secure else None
+    async with served(ToyApp(b""), tls=tls) as (_, port):
+        with contextlib.ExitStack() as stack:
+            for _ in range(30):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            async with asyncio.timeout(5):
+                while sum(begun) < 30:
+                    begun.append(0)
+                    await asyncio.sleep(0)
+    assert max(begun) == most
 
 
 async def test_what_was_accepted_is_begun_when_no_more_is() -> None:

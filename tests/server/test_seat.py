@@ -49,7 +49,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1), "sockname": ("192.0.2.2", 2)})
         self.protocol: asyncio.BaseProtocol | None = None
-        self.closed = False
+        self.closed = self.paused = False
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         class Socket:
@@ -62,6 +62,29 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Working:
+    """Has the turn in which a preface comes."""
+
+    party: str | None = "192.0.2.9"
+
+    def __init__(self, state: ServerState, one: Seat) -> None:
+        self.state, self.one = state, one
+
+    def work(self) -> bool:
+        self.one.data_received(PREFACE + b"more")
+        self.state.turns.charge(1.0)
+        return False
 
 
 def seated(state: ServerState | None = None) -> tuple[ServerState, Seat, Wire]:
@@ -104,6 +127,25 @@ async def test_first_bytes(expected: type[Spoken] | None, data: bytes, step: int
         assert state.admission.count == 1
         wire.protocol.connection_lost(None)
     one.connection_lost(None)
+    assert (state.connections, state.admission.count) == (set(), 0)
+
+
+async def test_one_that_speaks_http2_waits_for_its_turn_and_reads_no_more() -> None:
+    state, one, wire = seated()
+    state.turns.take(Working(state, one))
+    assert (wire.protocol, wire.paused) == (None, True)
+    await asyncio.sleep(0)
+    assert isinstance(wire.protocol, Http2)
+    assert (wire.protocol.bytes, wire.paused) == (PREFACE + b"more", False)
+
+
+async def test_one_that_leaves_while_it_waits_is_handed_to_nobody() -> None:
+    state, one, wire = seated()
+    state.turns.take(Working(state, one))
+    wire.close()
+    one.connection_lost(None)
+    await asyncio.sleep(0)
+    assert wire.protocol is None
     assert (state.connections, state.admission.count) == (set(), 0)
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
+from collections.abc import Awaitable, Callable
+
+import pytest
 
 from proxy.server.serving import Drained, Limits, Serving
-from tests.server import talk
+from proxy.server.state import ClientProtocol
+from tests.server import attack, talk
+from tests.server.http1.test_exchange import served
 from tests.server.toy import ToyApp, slow_body
+
+Ask = Callable[[int], Awaitable[None]]
 
 
 def listening() -> tuple[socket.socket, int]:
@@ -59,3 +68,43 @@ async def test_what_is_cut_before_its_head_is_told_to_come_back() -> None:
         await client.over(stream)
         assert client.answers[stream].status == 503
         assert await drained == Drained(cut=2)
+
+
+async def _ask_by_http1(port: int) -> None:
+    assert await talk.get(port, "/x") == b"hello"
+
+
+async def _ask_by_http2(port: int) -> None:
+    async with talk.http2(port) as client:
+        stream = client.request("/x")
+        await client.over(stream)
+        assert client.answers[stream].body == b"hello"
+
+
+async def _flood(port: int) -> None:
+    flooded = await asyncio.to_thread(attack.attack, port, "tiny windows", 0, 1, 1)
+    assert flooded.said == [11]
+
+
+@pytest.mark.parametrize("ask", [_ask_by_http1, _ask_by_http2, _flood])
+async def test_a_connection_leaves_nothing_for_the_collector(ask: Ask) -> None:
+    """Of all that lives, which takes long where there is much of it."""
+    seen: list[weakref.ref[object]] = []
+    async with served(ToyApp(b"")) as (serving, port):
+        enter = serving._state.enter
+
+        def note(connection: ClientProtocol) -> None:
+            states = (getattr(connection, name, None) for name in ("_parser", "connection"))
+            seen.extend(weakref.ref(one) for one in (connection, *states) if one is not None)
+            enter(connection)
+
+        serving._state.enter = note  # type: ignore[method-assign]
+        gc.disable()
+        try:
+            await ask(port)
+            async with asyncio.timeout(30):
+                while serving.connections or any(one() is not None for one in seen):
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
+    assert len(seen) == 3  # the seat, and the protocol that it was handed over to, and its state

@@ -98,6 +98,50 @@ async def test_what_others_must_do_is_charged() -> None:
     assert log == ["a", "b"]
 
 
+class Asking(Busy):
+    """Has another take something up while it works, as a connection that ends does."""
+
+    def __init__(self, one: Turns, time: Time, log: list[str], name: str, other: Busy) -> None:
+        super().__init__(time, log, name)
+        self.one, self.other, self.waits = one, other, False
+
+    def work(self) -> bool:
+        super().work()
+        self.waits = self.one.take(self.other)
+        return False
+
+
+async def test_what_is_taken_up_within_a_turn_has_no_time_of_its_own() -> None:
+    time, log = Time(), list[str]()
+    one = Turns(time)
+    for name in ("a", "b", "c", "d"):
+        one.take(Busy(time, log, name))
+    one.take(Busy(time, log, "e"))
+    asking = Asking(one, time, log, "f", Busy(time, log, "g", pieces=10))
+    assert one.take(asking)
+    await turn()
+    assert asking.waits
+    assert log[4:] == ["e", "f", "g", "g"]
+
+
+async def test_who_asks_while_it_works_is_done_first() -> None:
+    time, log = Time(), list[str]()
+    one = Turns(time)
+    asking = Asking(one, time, log, "a", Busy(time, log, "b"))
+    assert not one.take(asking)
+    assert asking.waits
+    assert log == ["a"]
+    await turn()
+    assert log == ["a", "b"]
+
+
+async def test_who_comes_when_the_time_is_spent_must_wait() -> None:
+    time, log = Time(), list[str]()
+    one = Turns(time)
+    took = [one.take(Busy(time, log, name)) for name in ("a", "b", "c", "d", "e")]
+    assert took == [False] * 4 + [True]
+
+
 async def test_a_fault_of_one_does_not_stop_the_others() -> None:
     time, log = Time(), list[str]()
     one = Turns(time)
@@ -112,3 +156,4 @@ async def test_a_fault_of_one_does_not_stop_the_others() -> None:
         await turn()
     assert log[4:] == ["e", "g"]
     assert len(told) == 1
+    assert not one.take(Busy(time, log, "h"))

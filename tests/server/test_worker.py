@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import json
 import signal
 import socket
 import sys
@@ -15,6 +17,7 @@ import pytest
 
 from proxy.server.control import Channel
 from proxy.server.serving import Limits
+from proxy.server.worker import _COLLECTED_ALL
 from tests.server import talk
 from tests.server.rig import ROOT
 from tests.server.toy import slow_body
@@ -66,6 +69,15 @@ async def test_it_serves_drains_and_reports() -> None:
         assert said["metrics"] == {"headgate_requests_total": [[["GET", "2xx", "1.1"], 1]]}
         assert (said["is"], said["finished"], said["cut"]) == ("drained", 0, 0)
         assert await process.wait() == 0
+
+
+async def test_all_that_lives_is_seldom_looked_at() -> None:
+    async with worker(b"") as (_, channel, port):
+        assert await told(channel) == {"is": "ready"}
+        young, grown, _ = gc.get_threshold()
+        thresholds = json.loads(await talk.get(port, "/collector"))
+        assert thresholds == [young, grown, _COLLECTED_ALL]
+        await channel.send({"is": "drain", "grace": 1.0})
 
 
 async def test_it_reports_that_it_cant_start() -> None:

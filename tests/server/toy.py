@@ -6,6 +6,7 @@ FILE is JSON: the fields of a ServingPlan, a "greeting" for the payload, and "tl
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import logging
@@ -108,6 +109,9 @@ class ToyApp:
 
     async def do_pid(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._say(send, b"%d" % os.getpid())
+
+    async def do_collector(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._say(send, json.dumps(gc.get_threshold()).encode())
 
     async def do_scope(self, scope: Scope, receive: Receive, send: Send) -> None:
         shown = {

@@ -194,6 +194,7 @@ class Http1(ClientProtocol):
         if self._writable is not None:
             self._writable.set()
         self._at_once.end()
+        self._parser.close()
         if self._exchange is None:
             super().connection_lost(error)
         else:

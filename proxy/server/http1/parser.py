@@ -70,6 +70,9 @@ class RequestHead:
     waits: bool
 
 
+_CLOSED = httptools.HttpRequestParser(None)
+
+
 class RequestParser:
     """Requests, one after the other: `next_head`, then `next_body` until `body_read`.
 
@@ -99,6 +102,10 @@ class RequestParser:
     def receive(self, data: bytes) -> None:
         """Adds bytes of the connection."""
         self._unread = self._unread + data if self._unread else data
+
+    def close(self) -> None:
+        """Nothing more is read: what it and llhttp know of each other is then freed at once."""
+        self._parser = _CLOSED
 
     # --- heads ------------------------------------------------------------------------------
 

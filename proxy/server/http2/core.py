@@ -34,6 +34,25 @@ class Handler(Protocol):
         """The stream has ended: `response_ended` tells whether with its whole response."""
 
 
+class _Nobody:
+    """Whom a connection tells that is over."""
+
+    def request(self, stream: Stream, head: Head) -> None:
+        """Nothing."""
+
+    def body(self, stream: Stream, data: bytes) -> None:
+        """Nothing."""
+
+    def request_ended(self, stream: Stream) -> None:
+        """Nothing."""
+
+    def over(self, stream: Stream) -> None:
+        """Nothing."""
+
+
+_NOBODY = _Nobody()
+
+
 class Core:
     """The streams of one connection.
 
@@ -54,7 +73,7 @@ class Core:
         self.last_stream = 0
         self.initial_window = DEFAULT
         self.announced: dict[int, Priority] = {}
-        self._handler = handler
+        self._handler: Handler = handler
         self._ended = Ended()
         self._inflow = Inflow(CONNECTION_WINDOW)
 
@@ -124,7 +143,8 @@ class Core:
         """The connection is over: drops every stream, and with it what was to be sent."""
         for stream in list(self.streams.values()):
             self._forget(stream, End.RESET_BY_US)
-        self.sender.take(0)
+        self._handler = _NOBODY  # those two, who know each other, are then freed at once
+        self.sender.close()
 
     def say_goaway(self, code: ErrorCode = ErrorCode.NO_ERROR, *, soon: bool = False) -> None:
         """Says which stream was the last; `soon`, that one will be (§6.8)."""

@@ -26,6 +26,10 @@ _GRACE = 1.0
 _MOST_RUNNING = 4096
 
 
+def _ignore() -> None:
+    pass
+
+
 class Handlers:
     """Exchanges, and the tasks that run them.
 
@@ -129,6 +133,10 @@ class Handlers:
             return
         late = asyncio.get_running_loop().call_later(_GRACE, task.cancel)
         task.add_done_callback(lambda _: late.cancel())
+
+    def forget(self) -> None:
+        """Nobody wants to hear of those that return any more."""
+        self._returned = _ignore
 
     def cancel(self) -> None:
         """Cancels all."""

@@ -1,8 +1,8 @@
 """Reading on from a client that was told to go, so that a reset does not overtake what it was told.
 
 It may go on sending for a while, and to read that would cost us more than it. So the kernel is told
-to forget what has come, uncopied, a piece in the connection's turn, and with pauses that grow where
-nothing is left. A client that listens leaves in the first of them.
+to forget what has come, uncopied, a piece in the connection's turn, and with pauses, which grow
+where there was nothing. A client that listens leaves in the first of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 
 from proxy.server.turns import Turns
 
-# Seconds we read on at most, and before the first look; each pause is twice as long.
+# Seconds we read on at most, and between two looks; twice as many when there was nothing.
 _READ_ON, _PAUSE = 2.0, 0.005
 # Bytes forgotten at once.
 _PIECE = 2**18
@@ -64,20 +64,21 @@ class Lingering:
         self._turns.take(self)
 
     def work(self) -> bool:
-        """Forgets a piece; returns whether there may be more. Closes if nothing more will come."""
+        """Forgets a piece, and comes again after a pause. Closes if nothing more will come."""
         if self._gone:
             return False
         try:
             size = len(self._own.recv(_PIECE, socket.MSG_TRUNC | socket.MSG_DONTWAIT))
         except BlockingIOError:
             self._pause *= 2
-            self._next = self._loop.call_later(self._pause, self._look)
-            return False
+            size = -1
         except OSError:
             size = 0
-        if not size:
+        if size:
+            self._next = self._loop.call_later(self._pause, self._look)
+        else:
             self._transport.close()
-        return size > 0
+        return False
 
     def end(self) -> None:
         """The connection is gone."""

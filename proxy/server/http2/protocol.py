@@ -132,6 +132,7 @@ class Http2(Writing):
         if self._lingering is not None:
             self._lingering.end()
         self.connection.abandon()
+        self._handlers.forget()
         self.state.turns.take(self)
         super().connection_lost(error)
 

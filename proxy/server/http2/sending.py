@@ -21,6 +21,10 @@ _LARGEST_FRAME = 2**16
 Buffer = bytes | memoryview
 
 
+def _ignore(stream: Stream) -> None:
+    del stream
+
+
 class Sender:
     """The sending side of one connection.
 
@@ -116,6 +120,11 @@ class Sender:
             out += self._ready
             self._ready = []
         return out
+
+    def close(self) -> None:
+        """The connection is over: drops what waits, and tells of no more that ends."""
+        self.take(0)
+        self._ended = _ignore
 
     def sent_straight(self, stream: Stream, size: int) -> None:
         """So many bytes of a body were written past the schedule, which was empty."""

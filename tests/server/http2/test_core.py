@@ -85,3 +85,15 @@ def test_resets_of_either_side_are_counted() -> None:
                 break
         assert driven.connection.failed == ErrorCode.ENHANCE_YOUR_CALM, why
         assert len(driven.told.heads) <= 201, why
+
+
+def test_one_that_is_over_tells_nobody_of_what_comes_after() -> None:
+    driven = Driven()
+    driven.give(headers(1, POST, end=False), headers(3))
+    core = driven.connection
+    stream = core.streams[1]
+    core.abandon()
+    assert driven.told.gone == [1, 3]
+    core.sender.head(stream, b"", end=True)
+    core.reset(stream, ErrorCode.NO_ERROR)
+    assert driven.told.gone == [1, 3]

@@ -81,6 +81,28 @@ async def test_where_there_is_nothing_to_linger_for(tls: bool, done: list[str]) 
     assert transport.done == done
 
 
+async def test_each_piece_waits_for_its_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "_PIECE", 10)
+    monkeypatch.setattr(lingering, "_PAUSE", 0.2)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=ours
+        )
+        turns = Turns()
+        last = linger(transport, turns, None)
+        assert last is not None
+        theirs.send(bytes(30))
+        await asyncio.sleep(0)  # reading is paused
+        assert not turns.take(last)
+        await asyncio.sleep(0)
+        assert len(last._own.recv(100, socket.MSG_PEEK)) == 20
+        theirs.shutdown(socket.SHUT_WR)
+        await until(transport.is_closing)
+        last.end()
+
+
 async def test_the_descriptor_is_given_back() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
