@@ -87,7 +87,9 @@ async def _flood(port: int) -> None:
 
 
 @pytest.mark.parametrize("ask", [_ask_by_http1, _ask_by_http2, _flood])
-async def test_a_connection_leaves_nothing_for_the_collector(ask: Ask) -> None:
+async def test_a_connection_leaves_nothing_for_the_collector(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of all that lives, which takes long where there is much of it."""
     seen: list[weakref.ref[object]] = []
     async with served(ToyApp(b"")) as (serving, port):
@@ -98,7 +100,7 @@ async def test_a_connection_leaves_nothing_for_the_collector(ask: Ask) -> None:
             seen.extend(weakref.ref(one) for one in (connection, *states) if one is not None)
             enter(connection)
 
-        serving._state.enter = note  # type: ignore[method-assign]
+        monkeypatch.setattr(serving._state, "enter", note)
         gc.disable()
         try:
             await ask(port)
